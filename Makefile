@@ -1,0 +1,43 @@
+# make run   installs what is locked and runs the default study
+# make test  checks the code and runs all tests
+VENV ?= .venv
+PYTHON ?= python3
+CORES ?= all
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/installed
+LOCK := requirements.lock
+
+.PHONY: run test lint format lock report clean
+
+run: $(INSTALLED)
+	$(BIN)/snakemake --cores $(CORES)
+
+test: lint
+	$(BIN)/python -m pytest
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check --quiet Snakefile rules workflow/Snakefile
+	$(BIN)/mypy
+	$(BIN)/snakemake --lint
+
+format: $(INSTALLED)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt --quiet Snakefile rules workflow/Snakefile
+
+# The local part of a version (+cpu) depends on where the lock was made.
+lock: $(INSTALLED)
+	$(BIN)/pip-compile --quiet --extra dev --strip-extras --allow-unsafe --no-header \
+	    --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
+	    --output-file $(LOCK) pyproject.toml
+	sed -i 's/^\(torch==[0-9.]*\)+.*/\1/' $(LOCK)
+
+$(INSTALLED): $(LOCK)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --requirement $(LOCK)
+	touch $@
+
+clean:
+	rm -rf results logs .cache

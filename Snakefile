@@ -1,0 +1,27 @@
+"""Films a circuit inside a language model while the model is fine-tuned."""
+
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+
+configfile: "config.yaml"
+
+
+resource_scopes:
+    gpu="local",
+
+
+include: "rules/common.smk"
+include: "rules/datasets.smk"
+include: "rules/models.smk"
+include: "rules/probes.smk"
+include: "rules/circuits.smk"
+include: "rules/figures.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        [f"results/runs/{run}/figures/win_rate.png" for run in STUDY.runs],
+        [f"results/runs/{run.name}/{task}/figures/{figure}.gif" for run in STUDY.runs.values() for task in run.evaluate for figure in FILMS],

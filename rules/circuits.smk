@@ -1,0 +1,1 @@
+# Circuits: scored edges of every checkpoint.

@@ -1,0 +1,23 @@
+# The study, checked before anything runs, and what all stages share.
+import sys
+
+SCRIPTS = Path(workflow.basedir).resolve() / "workflow" / "scripts"
+sys.path.insert(0, str(SCRIPTS))
+
+from timelapse.errors import UserError
+from timelapse.provenance import library_files
+from timelapse.study import read_study
+from timelapse.tasks.spec import load_spec
+
+try:
+    STUDY = read_study(config, workflow.configfiles, Path("tasks"))
+    SPECS = {task: load_spec(f"tasks/{task}.yaml") for task in STUDY.tasks}
+except UserError as error:
+    raise WorkflowError(str(error)) from None
+
+
+wildcard_constraints:
+    run="|".join(STUDY.runs),
+    task="|".join(STUDY.tasks),
+    model="|".join(STUDY.models),
+    step=r"\d{6}",

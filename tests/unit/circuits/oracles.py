@@ -1,0 +1,132 @@
+"""Slow, independent ways to the numbers of attribution: nothing here is shared with the kernel."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+from transformer_lens.model_bridge import TransformerBridge
+from transformer_lens.tools.analysis.attribution_patching import (
+    EdgeAttributionConfig,
+    Node,
+    attribution_patch,
+)
+
+from timelapse.circuits.graph import GraphShape, Source, Target
+from timelapse.models.prompts import Prompts
+
+Scores = dict[tuple[str, str], float]
+
+
+def transformer_lens_scores(bridge: TransformerBridge, prompts: Prompts, corruption: str) -> Scores:
+    """Mean over prompts of TransformerLens' own edge attribution.
+
+    It points from its corrupted run to its clean one and takes the gradient in the corrupted run:
+    our clean prompts go in as its corrupted ones.
+    """
+    scores: Scores = {}
+    bridge.requires_grad_(True)
+    for row in range(len(prompts)):
+        found = attribution_patch(
+            bridge,
+            clean=prompts.corrupted[corruption][row : row + 1],
+            corrupt=prompts.tokens[row : row + 1],
+            metric_fn=_logit_difference(prompts, row),
+            config=EdgeAttributionConfig(granularity="edge"),
+        )
+        for (writer, reader), score in found.edge_scores.items():
+            edge = _name(writer), _name(reader)
+            scores[edge] = scores.get(edge, 0.0) + score / len(prompts)
+    bridge.requires_grad_(False)
+    return scores
+
+
+def _name(node: Node) -> str:
+    if node.kind in ("embed", "logits"):
+        return "input" if node.kind == "embed" else "logits"
+    if node.kind in ("mlp_out", "mlp_in"):
+        return f"m{node.layer}"
+    head = f"a{node.layer}.h{node.head}"
+    return head if node.kind == "attn_head_out" else f"{head}<{node.kind[0]}>"
+
+
+def intervention_scores(
+    bridge: TransformerBridge, shape: GraphShape, prompts: Prompts, corruption: str
+) -> Scores:
+    """Mean over prompts of the slope at which the logit difference changes as an edge is corrupted.
+
+    Every edge is really intervened on: a part of the difference of its source's output is added to
+    what its target alone reads. The slopes are the derivatives by these parts, all at nought.
+    """
+    with _everything_hooked(bridge):
+        clean = _outputs(bridge, prompts.tokens, shape)
+        corrupted = _outputs(bridge, prompts.corrupted[corruption], shape)
+        parts = {edge: torch.zeros((), requires_grad=True) for edge in shape.edges}
+        changes = [
+            _change(
+                shape,
+                target,
+                sum(
+                    parts[source, target] * (corrupted[source] - clean[source])
+                    for source in shape.upstream(target)
+                ),
+            )
+            for target in shape.targets
+        ]
+        with bridge.hooks(fwd_hooks=changes):
+            logits = bridge(prompts.tokens)
+        rows = range(len(prompts))
+        differences = [_logit_difference(prompts, row)(logits[row : row + 1]) for row in rows]
+        slopes = torch.autograd.grad(torch.stack(differences).mean(), list(parts.values()))
+    return {
+        (source.name, target.name): float(slope)
+        for (source, target), slope in zip(parts, slopes, strict=True)
+    }
+
+
+@contextmanager
+def _everything_hooked(bridge: TransformerBridge) -> Iterator[None]:
+    switches = (
+        bridge.set_use_attn_result,
+        bridge.set_use_split_qkv_input,
+        bridge.set_use_hook_mlp_in,
+    )
+    for switch in switches:
+        switch(True)
+    yield
+    for switch in switches:
+        switch(False)
+
+
+def _outputs(
+    bridge: TransformerBridge, tokens: Tensor, shape: GraphShape
+) -> dict[Source, Tensor]:
+    with torch.no_grad():
+        _, cache = bridge.run_with_cache(tokens)
+    outputs = {Source("input"): cache["blocks.0.hook_resid_pre"]}
+    for layer in range(shape.n_layers):
+        for head in range(shape.n_heads):
+            result = cache[f"blocks.{layer}.attn.hook_result"]
+            outputs[Source("head", layer, head)] = result[:, :, head]
+        outputs[Source("mlp", layer)] = cache[f"blocks.{layer}.hook_mlp_out"]
+    return outputs
+
+
+def _change(shape: GraphShape, target: Target, change: Tensor) -> tuple[str, Callable[..., Tensor]]:
+    def add(activation: Tensor, hook: object) -> Tensor:
+        if target.head is None:
+            return activation + change
+        heads = torch.zeros(activation.shape[2], 1, dtype=change.dtype)
+        heads[target.head] = 1
+        return activation + heads * change[:, :, None]
+
+    if target.kind == "logits":
+        return f"blocks.{shape.n_layers - 1}.hook_resid_post", add
+    if target.kind == "mlp":
+        return f"blocks.{target.layer}.hook_mlp_in", add
+    return f"blocks.{target.layer}.attn.hook_{target.kind}_input", add
+
+
+def _logit_difference(prompts: Prompts, row: int) -> Callable[[Tensor], Tensor]:
+    answer, foils = prompts.answer[row], prompts.foils[row]
+    return lambda logits: logits[0, -1, answer] - logits[0, -1, foils].mean()

@@ -1,0 +1,206 @@
+"""Edge attribution: equal to slower and independent ways to the same numbers."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+from circuits.oracles import Scores, intervention_scores, transformer_lens_scores
+from conftest import Boot, gpt2_config, llama_config, neox_config, random_model, random_prompts
+from transformer_lens.model_bridge import TransformerBridge
+from transformers import Gemma2Config, GPT2LMHeadModel, GPTJConfig, PretrainedConfig
+
+from timelapse.circuits.architecture import graph_shape
+from timelapse.circuits.attribution import eap, edge_scores
+from timelapse.errors import UserError
+from timelapse.models.prompts import Prompts
+from timelapse.tables import EDGES
+
+
+def as_scores(table: pa.Table) -> Scores:
+    rows = table.select(["source", "target", "score"]).to_pylist()
+    return {(row["source"], row["target"]): row["score"] for row in rows}
+
+
+def assert_same(found: Scores, expected: Scores, tolerance: float) -> None:
+    assert found.keys() == expected.keys()
+    sizes = np.abs(list(expected.values()))
+    assert sizes.max() > 1e-3 and np.median(sizes) > 1e-5, "nothing to compare"
+    apart = max(abs(found[edge] - expected[edge]) for edge in expected)
+    print(f"largest difference {apart:.1e}, largest score {sizes.max():.2f}")
+    assert apart < tolerance * max(1.0, sizes.max())
+
+
+@pytest.mark.parametrize("config", [gpt2_config(), neox_config()], ids=["gpt2", "neox"])
+def test_scores_equal_those_of_transformer_lens(boot: Boot, config: PretrainedConfig) -> None:
+    bridge = boot(random_model(config))
+    prompts = random_prompts(3, length=6)
+    found = as_scores(eap(bridge, [prompts], "swap", batch_size=2))
+    assert_same(found, transformer_lens_scores(bridge, prompts, "swap"), tolerance=1e-5)
+
+
+@pytest.mark.parametrize(
+    "config", [gpt2_config(), llama_config(), neox_config()], ids=["gpt2", "llama", "neox"]
+)
+def test_scores_are_the_slopes_of_real_interventions(boot: Boot, config: PretrainedConfig) -> None:
+    bridge = boot(random_model(config, dtype=torch.float64))
+    prompts = random_prompts(2, length=5)
+    expected = intervention_scores(bridge, graph_shape(bridge), prompts, "swap")
+    found = as_scores(eap(bridge, [prompts], "swap", batch_size=2))
+    assert_same(found, expected, tolerance=1e-6)
+
+
+def test_the_edges_of_a_node_add_up_to_its_own_attribution(gpt2: TransformerBridge) -> None:
+    """A node reaches the logits through its edges only, so their scores sum to its output's."""
+    prompts = random_prompts(3, length=6)
+    names = ["blocks.0.hook_resid_pre", "blocks.0.attn.hook_z", "blocks.0.hook_mlp_out"]
+    recorded: dict[str, torch.Tensor] = {}
+
+    def record(activation: torch.Tensor, hook: object) -> torch.Tensor:
+        name = names[len(recorded)]
+        begins = not recorded
+        recorded[name] = activation.detach().requires_grad_() if begins else activation.clone()
+        return recorded[name]
+
+    with gpt2.hooks(fwd_hooks=[(name, record) for name in names]):
+        logits = gpt2(prompts.tokens)[:, -1]
+    measure = logits.gather(1, prompts.answer[:, None]).sum()
+    measure = measure - logits.gather(1, prompts.foils).mean(1).sum()
+    gradients = torch.autograd.grad(measure, list(recorded.values()))
+    _, cache = gpt2.run_with_cache(prompts.corrupted["swap"])
+    whole = [
+        ((cache[name] - clean) * gradient).sum((0, 1, -1)) / len(prompts)
+        for (name, clean), gradient in zip(recorded.items(), gradients, strict=True)
+    ]
+    scores = as_scores(eap(gpt2, [prompts], "swap", batch_size=3))
+    for node, attribution in zip(
+        ["input", "a0.h0", "a0.h1", "m0"], [whole[0], *whole[1], whole[2]], strict=True
+    ):
+        summed = sum(score for (source, _), score in scores.items() if source == node)
+        assert abs(attribution) > 1e-3
+        assert summed == pytest.approx(float(attribution), abs=1e-5)
+
+
+def test_scores_do_not_depend_on_the_batch_size(gpt2: TransformerBridge) -> None:
+    prompts = random_prompts(7, length=6)
+    whole = eap(gpt2, [prompts], "swap", batch_size=7)
+    for batch_size in (1, 3):
+        parts = eap(gpt2, [prompts], "swap", batch_size)
+        for column in ("score", "std_error"):
+            assert np.abs(whole[column].to_numpy()).max() > 1e-3
+            np.testing.assert_allclose(parts[column], whole[column], rtol=1e-3, atol=1e-6)
+
+
+def test_prompts_count_equally_whatever_their_length(gpt2: TransformerBridge) -> None:
+    short, long = random_prompts(2, length=5), random_prompts(4, length=8, foils=1)
+    alone = [eap(gpt2, [bucket], "swap", 4)["score"].to_numpy() for bucket in (short, long)]
+    together = eap(gpt2, [short, long], "swap", 4)["score"].to_numpy()
+    assert np.abs(alone[0] - alone[1]).max() > 1e-2
+    np.testing.assert_allclose(together, (2 * alone[0] + 4 * alone[1]) / 6, atol=1e-6)
+
+
+def test_what_other_prompts_of_the_batch_differ_in_does_not_matter(
+    gpt2: TransformerBridge,
+) -> None:
+    """Positions before the first difference of a batch are skipped; they add nothing."""
+    early, late = random_prompts(2, 6, corrupted_from=0), random_prompts(2, 6, corrupted_from=3)
+    mixed = Prompts(
+        rows=np.arange(4),
+        tokens=torch.cat([early.tokens, late.tokens]),
+        answer=torch.cat([early.answer, late.answer]),
+        foils=torch.cat([early.foils, late.foils]),
+        corrupted={"swap": torch.cat([early.corrupted["swap"], late.corrupted["swap"]])},
+        positions={},
+    )
+    shape = graph_shape(gpt2)
+    alone = edge_scores(gpt2, shape, late, "swap")
+    assert alone.abs().max() > 1e-2
+    torch.testing.assert_close(edge_scores(gpt2, shape, mixed, "swap")[:, 2:], alone)
+
+
+def test_the_standard_error_is_that_of_the_mean_over_prompts(gpt2: TransformerBridge) -> None:
+    prompts = random_prompts(5, length=6)
+    each = np.stack(
+        [eap(gpt2, [prompts[row : row + 1]], "swap", 1)["score"].to_numpy() for row in range(5)]
+    )
+    found = eap(gpt2, [prompts], "swap", batch_size=2)["std_error"].to_numpy()
+    assert found.max() > 1e-2
+    np.testing.assert_allclose(found, each.std(0, ddof=1) / np.sqrt(5), atol=1e-6)
+
+
+def test_a_model_computed_by_hand(boot: Boot) -> None:
+    """One head that averages the positions and doubles them, no MLP, norms that change nothing.
+
+    The logit difference of a prompt of three words is u.(last + 2 mean). Corrupting the first word
+    changes it by d, u.d = 3: 2/3 u.d through the head's value, nought beside the head.
+    """
+    model = GPT2LMHeadModel(
+        gpt2_config(
+            n_embd=4, n_layer=1, n_head=1, layer_norm_epsilon=1e12, tie_word_embeddings=False
+        )
+    ).eval()
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.zero_()
+        block = model.transformer.h[0]
+        for norm in (block.ln_1, block.ln_2, model.transformer.ln_f):
+            norm.weight.fill_(1e6)
+        block.attn.c_attn.weight[:, 8:] = torch.eye(4)
+        block.attn.c_proj.weight.copy_(2 * torch.eye(4))
+        model.transformer.wte.weight[5] = torch.tensor([1.0, -1.0, 0.0, 0.0])
+        model.transformer.wte.weight[6] = torch.tensor([0.0, 0.0, 3.0, -3.0])
+        model.lm_head.weight[7] = torch.tensor([1.0, 0.0, 1.0, 0.0])
+        model.lm_head.weight[8] = torch.tensor([0.0, 0.0, 0.0, -2.0 / 3])
+    tokens, corrupted = torch.tensor([[5, 5, 5]]), torch.tensor([[6, 5, 5]])
+    prompts = Prompts(
+        np.arange(1), tokens, torch.tensor([7]), torch.tensor([[8]]), {"abc": corrupted}, {}
+    )
+    scores = as_scores(eap(boot(model), [prompts], "abc", batch_size=1))
+    change = (3.0 - 2.0) - 1.0 + 3.0 - 3.0
+    expected = dict.fromkeys(scores, 0.0)
+    expected["input", "a0.h0<v>"] = expected["a0.h0", "logits"] = 2 / 3 * change
+    assert scores == pytest.approx(expected, abs=1e-5)
+
+
+def test_half_precision_gives_nearly_the_same_scores(boot: Boot) -> None:
+    prompts = random_prompts(4, length=6)
+    exact = eap(boot(random_model(gpt2_config())), [prompts], "swap", 4)["score"].to_numpy()
+    half = boot(random_model(gpt2_config(), dtype=torch.bfloat16))
+    rounded = eap(half, [prompts], "swap", 4)["score"].to_numpy()
+    assert 1e-5 < np.abs(rounded - exact).max() < 0.05 * np.abs(exact).max()
+
+
+def test_parameters_are_left_without_gradients_and_the_model_without_hooks(
+    gpt2: TransformerBridge,
+) -> None:
+    prompts = random_prompts(2, length=6)
+    before = gpt2(prompts.tokens)
+    eap(gpt2, [prompts], "swap", batch_size=2)
+    assert not any(parameter.requires_grad for parameter in gpt2.parameters())
+    assert not gpt2.list_hooks()
+    torch.testing.assert_close(gpt2(prompts.tokens), before, rtol=0, atol=0)
+
+
+def test_the_table_has_the_columns_of_its_schema_but_the_step(gpt2: TransformerBridge) -> None:
+    table = eap(gpt2, [random_prompts(2, length=6)], "swap", batch_size=2)
+    assert table.schema == EDGES.remove(0)
+    assert set(table["corruption"].to_pylist()) == {"swap"}
+    assert set(table["method"].to_pylist()) == {"EAP"}
+
+
+def test_a_model_whose_graph_is_another_is_refused(boot: Boot) -> None:
+    sizes = {"vocab_size": 30, "bos_token_id": 1, "eos_token_id": 1, "pad_token_id": 1}
+    prompts = random_prompts(2, length=6)
+    normed_outputs = Gemma2Config(
+        **sizes,
+        hidden_size=16,
+        intermediate_size=24,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        num_key_value_heads=2,
+        head_dim=8,
+    )
+    with pytest.raises(UserError, match="does not add up to the stream"):
+        eap(boot(random_model(normed_outputs)), [prompts], "swap", batch_size=2)
+    one_norm_for_both = GPTJConfig(**sizes, n_embd=16, n_layer=1, n_head=2, rotary_dim=4)
+    with pytest.raises(UserError, match="block 0 has no ln2"):
+        eap(boot(random_model(one_norm_for_both)), [prompts], "swap", batch_size=2)

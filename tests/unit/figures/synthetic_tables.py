@@ -1,0 +1,152 @@
+"""Probe tables that look like a real run's: effects that grow in some heads while others fade."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from timelapse import tables
+
+STEPS = tuple(range(0, 192, 8))
+CORRUPTIONS = ("first", "second", "abc")
+
+
+def write_run(
+    folder: Path, layers: int, heads: int, steps: tuple[int, ...] = STEPS
+) -> dict[str, list[Path]]:
+    """Write one file for each table and step; returns the paths of each table."""
+    random = np.random.default_rng(layers * 100 + heads)
+    paths: dict[str, list[Path]] = {"win_rate": [], "logit_diff": [], "edges": []}
+    makers = {
+        "win_rate": _win_rate,
+        "logit_diff": _logit_diff(layers, heads, random),
+        "edges": _edges(layers, heads, random),
+    }
+    for name, make in makers.items():
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        for step in steps:
+            path = folder / name / f"step-{step:06d}.parquet"
+            pq.write_table(make(step, 1 / (1 + np.exp(-(step - 50) / 22))), path)
+            paths[name].append(path)
+    return paths
+
+
+def _win_rate(step: int, learned: float) -> pa.Table:
+    n, z = 200, 1.96
+    wins = round(n * (0.36 + 0.6 * learned))
+    rate = wins / n
+    middle = (rate + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * np.sqrt(rate * (1 - rate) / n + z**2 / (4 * n**2))
+    row = {
+        "step": step,
+        "n": n,
+        "wins": wins,
+        "win_rate": rate,
+        "ci_low": middle - half,
+        "ci_high": middle + half,
+        "logit_diff": 4 * learned,
+        "logit_diff_se": 0.1,
+        "answer_probability": 0.8 * rate,
+    }
+    return pa.Table.from_pylist([row], schema=tables.WIN_RATE)
+
+
+def _logit_diff(layers: int, heads: int, random: np.random.Generator):
+    before = random.normal(0, 0.25, (layers, heads + 2))
+    after = before + random.normal(0, 0.1, before.shape)
+    after[-2:, : heads // 2] += random.normal(1.0, 0.9, (2, heads // 2))
+    after[-1, -1] -= 1.2
+
+    def make(step: int, learned: float) -> pa.Table:
+        now = before + learned * (after - before) + random.normal(0, 0.02, before.shape)
+        rows = []
+
+        def add(decomposition, component, layer, head, value, error):
+            rows.append(
+                {
+                    "step": step,
+                    "decomposition": decomposition,
+                    "component": component,
+                    "layer": layer,
+                    "head": head,
+                    "value": value,
+                    "std_error": error,
+                }
+            )
+
+        total = 0.1
+        add("stream", "input", 0.0, None, total, 0.02)
+        add("layer", "input", None, None, total, 0.02)
+        for layer in range(layers):
+            for head in range(heads):
+                add("head", f"a{layer}.h{head}", layer, head, now[layer, head], 0.05)
+            add("head", f"a{layer}.bias", layer, None, now[layer, heads], 0.01)
+            for short, value, depth in (
+                ("a", now[layer, : heads + 1].sum(), layer + 0.5),
+                ("m", now[layer, -1], layer + 1.0),
+            ):
+                total += value
+                error = 0.05 + 0.1 * abs(value)
+                add("layer", f"{short}{layer}", layer, None, value, error)
+                add("stream", f"{short}{layer}", depth, None, total, 0.05 + 0.06 * depth)
+        return pa.Table.from_pylist(rows, schema=tables.LOGIT_DIFF)
+
+    return make
+
+
+def edge_names(layers: int, heads: int) -> list[tuple[str, str]]:
+    """Every edge of a model whose MLPs read the heads of their own layer."""
+    written = ["input"]
+    edges = []
+    for layer in range(layers):
+        ports = [f"a{layer}.h{head}<{port}>" for head in range(heads) for port in "qkv"]
+        edges += [(source, port) for source in written for port in ports]
+        written += [f"a{layer}.h{head}" for head in range(heads)]
+        edges += [(source, f"m{layer}") for source in written]
+        written.append(f"m{layer}")
+    return edges + [(source, "logits") for source in written]
+
+
+def _edges(layers: int, heads: int, random: np.random.Generator):
+    pairs = edge_names(layers, heads)
+    sources, targets = zip(*pairs, strict=True)
+    n = len(pairs)
+    nodes = sorted({*sources, *(target.split("<")[0] for target in targets)})
+    ends = np.array([node in ("input", "logits") for node in nodes])
+    index = {node: at for at, node in enumerate(nodes)}
+    source = [index[name] for name in sources]
+    target = [index[name.split("<")[0]] for name in targets]
+
+    def strengths() -> np.ndarray:
+        weight = random.lognormal(-2.5, 0.7, (3, len(nodes)))
+        for row in weight:
+            row[random.choice(len(nodes), 9, replace=False)] = 1.0
+        weight[:, ends] = 1.0
+        sign = np.where(random.random((3, n)) < 0.2, 0.6, -1.0)
+        part = random.lognormal(-1.0, 0.7, (3, n))
+        return 0.1 * sign * weight[:, source] * weight[:, target] * part
+
+    before = strengths()
+    after = 0.6 * before + 0.6 * strengths()
+    error = 0.01 + 0.1 * np.abs(after)
+
+    def make(step: int, learned: float) -> pa.Table:
+        now = before + learned * (after - before) + random.normal(0, 0.005, before.shape)
+        return pa.concat_tables(
+            pa.table(
+                {
+                    "step": np.full(n, step, np.int32),
+                    "corruption": [corruption] * n,
+                    "method": ["eap"] * n,
+                    "source": sources,
+                    "target": targets,
+                    "score": now[at].astype(np.float32),
+                    "std_error": error[at].astype(np.float32),
+                },
+                schema=tables.EDGES,
+            )
+            for at, corruption in enumerate(CORRUPTIONS)
+        )
+
+    return make

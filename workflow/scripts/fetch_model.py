@@ -1,0 +1,19 @@
+"""Rule fetch_model: a local or hub model, saved as a folder like every other."""
+
+import os
+from pathlib import Path
+
+from job import start
+
+
+def main(smk):
+    model = smk.params.model
+    if model["source"] == "hub":
+        os.environ["HF_HUB_OFFLINE"] = "0"
+    from timelapse.models.fetching import fetch
+
+    fetch(model["settings"], Path(smk.output[0]), hub=model["source"] == "hub")
+
+
+if "snakemake" in globals():
+    start(main, snakemake)

@@ -1,0 +1,30 @@
+"""Rule finetune: a model fine-tuned on a task, with its checkpoints and the training table."""
+
+import shutil
+from pathlib import Path
+
+from job import start
+
+
+def main(smk):
+    import pyarrow.parquet as pq
+    import torch
+
+    from timelapse.models.checkpoints import publish, step_folder
+    from timelapse.models.finetuning import finetune
+    from timelapse.provenance import fingerprint
+
+    torch.set_num_threads(smk.threads)
+    run, base, dataset = smk.params.run, Path(smk.input.model), Path(smk.input.dataset)
+    weights = sorted(file for file in base.iterdir() if not file.name.startswith("."))
+    key = fingerprint([*weights, dataset, *map(Path, smk.input.code)], [run, smk.threads])
+    folder = Path(smk.params.store, "training", key)
+    table = finetune(base, dataset, run["recipe"], tuple(run["steps"]), run["seed"], folder)
+    for step, checkpoint in zip(run["steps"], smk.output.checkpoints, strict=True):
+        publish(step_folder(folder / "checkpoints", step), Path(checkpoint))
+    pq.write_table(table, smk.output.training)
+    shutil.rmtree(folder)
+
+
+if "snakemake" in globals():
+    start(main, snakemake)

@@ -1,0 +1,26 @@
+"""Rule logit_diff: the logit difference by stream, layer and head of every checkpoint of a run on one task."""
+
+from functools import partial
+from pathlib import Path
+
+from job import start
+
+
+def main(smk):
+    from timelapse.models.loading import each_bridge
+    from timelapse.probes.sweep import sweep
+    from timelapse.probes.logit_diff import logit_diff
+
+    sweep(
+        each_bridge,
+        partial(logit_diff, batch_size=smk.params.probe["batch"]),
+        checkpoints=[Path(folder) for folder in smk.input.checkpoints],
+        dataset=Path(smk.input.dataset),
+        n_prompts=smk.params.probe["prompts"],
+        tables=[Path(path) for path in smk.output.tables],
+        title=f"logit difference on {smk.wildcards.task}",
+    )
+
+
+if "snakemake" in globals():
+    start(main, snakemake)

@@ -1,0 +1,87 @@
+"""Which models have the graph that circuits live in, and which must be refused."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from transformer_lens.model_bridge import TransformerBridge
+
+from timelapse.circuits.gradients import target_gradients
+from timelapse.circuits.graph import GraphShape
+from timelapse.circuits.outputs import output_differences
+from timelapse.circuits.runs import run_both
+from timelapse.errors import UserError
+from timelapse.models import hooks
+from timelapse.models.prompts import Prompts
+
+_REMEDY = "Leave the circuit out of this model's study: attribution knows decoders whose attention "
+_REMEDY += "and MLP each read the residual stream through a norm of their own and add to it"
+
+
+def graph_shape(bridge: TransformerBridge) -> GraphShape:
+    """The shape of a model's graph.
+
+    Raises:
+        UserError: a block has other parts than an attention and an MLP, each behind its norm, or
+            layers differ in their heads.
+    """
+    config = bridge.cfg
+    for layer in range(config.n_layers):
+        parts = {name for name, _ in bridge.blocks[layer].named_children()}
+        for part in ("ln1", "attn", "ln2", "mlp"):
+            if part not in parts:
+                raise _refusal(bridge, f"block {layer} has no {part}")
+    if getattr(config, "per_layer_num_key_value_heads", None):
+        raise _refusal(bridge, "its layers have different numbers of key/value heads")
+    return GraphShape(
+        n_layers=config.n_layers,
+        n_heads=config.n_heads,
+        n_kv_heads=getattr(config, "n_key_value_heads", None) or config.n_heads,
+        parallel=bool(getattr(config, "parallel_attn_mlp", False)),
+    )
+
+
+def refuse_incomplete_graph(
+    bridge: TransformerBridge, shape: GraphShape, prompts: Prompts, corruption: str
+) -> None:
+    """Check on real prompts that nothing reaches the logits past the graph; a few are enough.
+
+    What the sources write must add up to the residual stream, and the gradients at what the targets
+    read to the gradient at the input, which feeds them all. Norms, scales or mixers that the graph
+    does not know of break one or the other.
+
+    Raises:
+        UserError: a sum is off by more than rounding.
+    """
+    runs = run_both(bridge, shape, prompts, corruption)
+    last = hooks.resid_post(shape.n_layers - 1)
+    stream = runs.clean[last].to(runs.dtype)
+    rounding = 8 * torch.finfo(runs.clean[last].dtype).eps
+    if _apart(
+        output_differences(bridge, shape, runs).sum(0), runs.difference(last), rounding, stream
+    ):
+        raise _refusal(bridge, "what its heads and MLPs write does not add up to the stream")
+    entry = runs.read[hooks.resid_pre(0)]
+    (total,) = torch.autograd.grad(runs.measure.sum(), entry, retain_graph=True)
+    total = total[:, runs.start :].to(runs.dtype)
+    summed = torch.zeros_like(total)
+    largest = total
+    for group in target_gradients(bridge, shape, runs):
+        summed[:, -group.shape[2] :] += group.sum(0)
+        largest = max(largest, *group, key=torch.linalg.vector_norm)
+    if _apart(summed, total, rounding, largest):
+        raise _refusal(bridge, "what its heads and MLPs read is not all that depends on the stream")
+
+
+def _apart(
+    sum_of_parts: Float[Tensor, "batch position d_model"],
+    whole: Float[Tensor, "batch position d_model"],
+    rounding: float,
+    largest: Float[Tensor, "batch position d_model"],
+) -> bool:
+    """Whether parts miss the whole by over 1 % and more than rounding of the largest explains."""
+    norm = torch.linalg.vector_norm
+    return bool(norm(sum_of_parts - whole) > 0.01 * norm(whole) + rounding * norm(largest))
+
+
+def _refusal(bridge: TransformerBridge, problem: str) -> UserError:
+    return UserError(bridge.cfg.model_name, "", problem, _REMEDY)

@@ -1,0 +1,1 @@
+"""Stage figures: probe tables in, PNG, GIF, SVG and JSON out. No model, no torch."""

@@ -1,0 +1,114 @@
+"""The head of every frame: what is shown, where it comes from, and how far training has come.
+
+Stage: figures. At the right a small timeline of the win rate marks the frame's checkpoint.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from jaxtyping import Float, Int
+from matplotlib.figure import Figure
+
+from timelapse.errors import UserError
+from timelapse.figures import style
+
+TIMELINE = 2.6
+
+
+@dataclass(frozen=True)
+class WinRates:
+    """Win rates of one run on one task: fractions with their Wilson 95 % interval."""
+
+    steps: Int[np.ndarray, "step"]
+    rate: Float[np.ndarray, "step"]
+    low: Float[np.ndarray, "step"]
+    high: Float[np.ndarray, "step"]
+
+    @classmethod
+    def of(cls, table: pa.Table) -> "WinRates":
+        """Take them from a win_rate table, in the order of the steps."""
+        table = table.sort_by("step")
+        names = ("step", "win_rate", "ci_low", "ci_high")
+        return cls(*(table[name].to_numpy() for name in names))
+
+    def at(self, step: int, source: str | Path) -> int:
+        """The row of a step.
+
+        Raises:
+            UserError: the win rate of this step was not measured.
+        """
+        if step not in self.steps:
+            raise UserError(
+                source, "step", f"no win rate of step {step}", "Measure the win rate there too"
+            )
+        return int(np.flatnonzero(self.steps == step)[0])
+
+
+class Header:
+    """Title, caption and timeline of a figure; `show` moves it to another step."""
+
+    def __init__(
+        self, figure: Figure, title: str, names: Sequence[str], rates: WinRates, source: str | Path
+    ) -> None:
+        """
+        Args:
+            names: run and task, which the caption begins with.
+            source: where the win rates come from, for messages.
+        """
+        self._names, self._rates, self._source = names, rates, source
+        width, height = figure.get_size_inches()
+        room = width - TIMELINE - 2.6 * style.MARGIN
+        left = style.MARGIN / width
+        heading = figure.text(
+            left, 1 - 0.42 / height, title, size=style.TITLE, weight="bold", va="center"
+        )
+        style.fit(heading, room)
+        self._caption = figure.text(left, 1 - 0.76 / height, "", size=style.CAPTION, va="center")
+        longest = max((self._words(row) for row in range(len(rates.steps))), key=len)
+        self._caption.set_text(longest)
+        style.fit(self._caption, room)
+        axes = style.add_axes(
+            figure, width - style.MARGIN - TIMELINE, height - 0.72, TIMELINE, 0.5
+        )
+        axes.fill_between(rates.steps, rates.low, rates.high, color=style.FAINT, linewidth=0)
+        axes.plot(rates.steps, rates.rate, color=style.MUTED, linewidth=1.2)
+        (self._dot,) = axes.plot([], [], "o", color=style.INK, markersize=6, clip_on=False)
+        first, last = int(rates.steps[0]), int(rates.steps[-1])
+        margin = 0.03 * ((last - first) or 1)
+        axes.set_xlim(first - margin, last + margin)
+        axes.set_ylim(0, 1)
+        for at, side in ((first, "left"), (last, "right")):
+            place = 0.0 if side == "left" else 1.0
+            axes.annotate(
+                f"step {at}",
+                (place, -0.1),
+                xycoords="axes fraction",
+                size=style.SMALL - 1,
+                color=style.MUTED,
+                ha=side,
+                va="top",
+            )
+        axes.set_xticks([])
+        axes.set_yticks([0, 1], ["0 %", "100 %"])
+        axes.tick_params(labelsize=style.SMALL - 1, length=2, pad=2, colors=style.MUTED)
+        axes.set_title("win rate", size=style.SMALL, color=style.MUTED, pad=1)
+
+    def show(self, step: int) -> None:
+        """Name the step and its win rate, and move the mark on the timeline."""
+        row = self._rates.at(step, self._source)
+        self._caption.set_text(self._words(row))
+        self._dot.set_data([step], [self._rates.rate[row]])
+
+    def _words(self, row: int) -> str:
+        rates = self._rates
+        percent = [f"{100 * part[row]:.0f}" for part in (rates.rate, rates.low, rates.high)]
+        return " · ".join(
+            (
+                *self._names,
+                f"step {rates.steps[row]}",
+                f"win rate {percent[0]} % (95 % interval {percent[1]}–{percent[2]} %)",
+            )
+        )

@@ -1,0 +1,151 @@
+"""A grid of coloured cells, one panel beside the other, on one scale that is symmetric about 0.
+
+Stage: figures. Small grids carry their numbers; large ones mark the cells whose 95 % interval
+includes 0.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from matplotlib.colors import CenteredNorm
+from matplotlib.image import AxesImage
+from matplotlib.lines import Line2D
+from matplotlib.text import Text
+
+from timelapse.figures import style
+from timelapse.figures.drawing import name_ticks, tick_name
+from timelapse.figures.reading import Key, pivot, where
+
+NUMBERED = 8
+"""The most rows and columns of a panel whose cells carry numbers."""
+
+
+@dataclass(frozen=True)
+class Heatmap:
+    """What a heatmap draws.
+
+    Attributes:
+        rows: the column that runs upwards, the lowest value at the bottom.
+        columns: the column that runs to the right.
+        unit: what the colour stands for, with its unit.
+        where: the rows of the table that are drawn.
+        panel: the column that gets a panel of its own for each value; one panel if None.
+        row_label: what the rows are, if not the column's name.
+        column_label: what the columns are, if not the column's name.
+    """
+
+    rows: str
+    columns: str
+    unit: str
+    where: Mapping[str, Key] = field(default_factory=dict)
+    panel: str | None = None
+    row_label: str | None = None
+    column_label: str | None = None
+
+    def open(self, table: pa.Table, source: str | Path) -> "HeatmapDrawing":
+        """See `Plot.open`."""
+        return HeatmapDrawing(self, table, source)
+
+
+class HeatmapDrawing:
+    """An open heatmap."""
+
+    def __init__(self, plot: Heatmap, table: pa.Table, source: str | Path) -> None:
+        chosen = where(table, plot.where, source)
+        grid_axes = [plot.rows, plot.columns]
+        if plot.panel is not None:
+            grid_axes.insert(0, plot.panel)
+        grid = pivot(chosen, grid_axes, source)
+        self.steps = tuple(map(int, grid.steps))
+        panels = grid.labels[0] if plot.panel is not None else (None,)
+        rows, columns = grid.labels[-2:]
+        shape = (len(self.steps), len(panels), len(rows), len(columns))
+        self._value = grid.value.reshape(shape)
+        self._spread = style.Z95 * np.nan_to_num(grid.error).reshape(shape)
+        bound = float(np.nanmax(np.abs(self._value))) or 1.0
+        self._norm = CenteredNorm(0.0, bound)
+
+        height, floor = 7.4, 0.95
+        self.figure = style.new_figure(style.WIDTH, height)
+        gap, bar = 0.35, 1.35
+        wide = (style.WIDTH - 1.0 - bar - gap * (len(panels) - 1)) / len(panels)
+        tall = height - floor - style.HEADER - 0.45
+        numbered = max(len(rows), len(columns)) <= NUMBERED and wide / len(columns) > 0.6
+        self._images: list[AxesImage] = []
+        self._texts: list[list[Text]] = []
+        self._marks: list[Line2D] = []
+        for number, name in enumerate(panels):
+            left = 1.0 + number * (wide + gap)
+            axes = style.add_axes(self.figure, left, floor, wide, tall)
+            name_ticks(axes, columns, wide)
+            axes.set_yticks(range(len(rows)), [tick_name(row) for row in rows])
+            axes.tick_params(length=0)
+            axes.spines[:].set_visible(False)
+            axes.set_xlabel(plot.column_label or plot.columns)
+            if number == 0:
+                axes.set_ylabel(plot.row_label or plot.rows)
+            else:
+                axes.tick_params(labelleft=False)
+            if name is not None:
+                axes.set_title(f"{plot.panel}: {name}", loc="left")
+            image = axes.imshow(
+                self._value[0, number],
+                cmap=style.DIVERGING,
+                norm=self._norm,
+                origin="lower",
+                aspect="auto",
+                interpolation="nearest",
+            )
+            axes.set_xticks(np.arange(len(columns) + 1) - 0.5, minor=True)
+            axes.set_yticks(np.arange(len(rows) + 1) - 0.5, minor=True)
+            axes.grid(which="minor", color="white", linewidth=1.5)
+            axes.tick_params(which="minor", length=0)
+            self._images.append(image)
+            self._texts.append(
+                [
+                    axes.text(column, row, "", ha="center", va="center", size=style.TICK)
+                    for row in range(len(rows))
+                    for column in range(len(columns))
+                ]
+                if numbered
+                else []
+            )
+            (marks,) = axes.plot([], [], "x", color=style.MUTED, markersize=5, linewidth=1)
+            self._marks.append(marks)
+        scale = style.add_axes(self.figure, style.WIDTH - bar + 0.2, floor, 0.22, tall)
+        colorbar = self.figure.colorbar(self._images[0], cax=scale)
+        colorbar.set_label(plot.unit)
+        colorbar.outline.set_visible(False)
+        self._note(numbered)
+
+    def _note(self, numbered: bool) -> None:
+        words = (
+            "± half the width of the 95 % interval" if numbered else "×  95 % interval includes 0"
+        )
+        width, height = self.figure.get_size_inches()
+        self.figure.text(
+            1.0 / width, 0.25 / height, words, size=style.SMALL, color=style.MUTED, va="center"
+        )
+
+    def show(self, index: int) -> None:
+        """See `Drawing.show`."""
+        for number, image in enumerate(self._images):
+            value, spread = self._value[index, number], self._spread[index, number]
+            image.set_data(value)
+            if texts := self._texts[number]:
+                shade = self._norm(value)
+                for text, at in zip(texts, np.ndindex(value.shape), strict=True):
+                    known = np.isfinite(value[at])
+                    text.set_text(_words(value[at], spread[at]) if known else "")
+                    text.set_color("white" if abs(shade[at] - 0.5) > 0.32 else style.INK)
+            else:
+                rows, columns = np.nonzero(np.abs(value) <= spread)
+                self._marks[number].set_data(columns, rows)
+
+
+
+def _words(value: float, spread: float) -> str:
+    return f"{value:+.2f}\n±{spread:.2f}".replace("-", "−")

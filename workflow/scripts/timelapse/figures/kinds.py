@@ -1,0 +1,124 @@
+"""Every kind of figure, in one place. Stage: figures.
+
+To add a kind: give it a name, the probe whose table it reads, a title, and a plot that says which
+rows it draws and what its axes are called. Nothing else has to change.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import pyarrow as pa
+
+from timelapse import tables
+from timelapse.errors import UserError
+from timelapse.figures.bars import Bars
+from timelapse.figures.drawing import Plot
+from timelapse.figures.graph import Circuit
+from timelapse.figures.heatmap import Heatmap
+from timelapse.figures.line import Line
+
+LOGIT_DIFFERENCE = "logit difference (logits)"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of figure.
+
+    Attributes:
+        name: the folder and file name of its pictures.
+        table: the probe folder whose tables it reads.
+        schema: the columns of those tables.
+        title: what a frame shows, in a few words.
+        plot: how it is drawn.
+        options: the fields of the plot that a config may set.
+    """
+
+    name: str
+    table: str
+    schema: pa.Schema
+    title: str
+    plot: Plot
+    options: tuple[str, ...] = ()
+
+    def with_options(self, options: Mapping[str, object]) -> "Kind":
+        """The same kind with some fields of its plot set.
+
+        Raises:
+            UserError: the kind has no such option.
+        """
+        for name in options:
+            if name not in self.options:
+                known = ", ".join(self.options) or "none"
+                raise UserError(
+                    "config",
+                    f"figures.{self.name}.{name}",
+                    "this figure has no such option",
+                    f"Its options are: {known}",
+                )
+        return replace(self, plot=replace(self.plot, **options))
+
+
+_ALL = (
+    Kind(
+        name="stream",
+        table="logit_diff",
+        schema=tables.LOGIT_DIFF,
+        title="Logit difference of the residual stream",
+        plot=Line(
+            where={"decomposition": "stream"},
+            x="component",
+            order="layer",
+            xlabel="residual stream up to",
+            ylabel=LOGIT_DIFFERENCE,
+        ),
+    ),
+    Kind(
+        name="layer",
+        table="logit_diff",
+        schema=tables.LOGIT_DIFF,
+        title="Logit difference written by each layer",
+        plot=Bars(
+            where={"decomposition": "layer"},
+            x="component",
+            order="layer",
+            xlabel="component",
+            ylabel=LOGIT_DIFFERENCE,
+            groups={"a": "attention", "m": "MLP"},
+        ),
+    ),
+    Kind(
+        name="head",
+        table="logit_diff",
+        schema=tables.LOGIT_DIFF,
+        title="Logit difference written by each head",
+        plot=Heatmap(
+            where={"decomposition": "head"},
+            rows="layer",
+            columns="head",
+            unit=LOGIT_DIFFERENCE,
+        ),
+    ),
+    Kind(
+        name="circuit",
+        table="edges",
+        schema=tables.EDGES,
+        title="Circuit: the strongest edges from input to logits",
+        plot=Circuit(),
+        options=("edges", "method"),
+    ),
+)
+
+KINDS: Mapping[str, Kind] = {kind.name: kind for kind in _ALL}
+
+
+def kind_named(name: str) -> Kind:
+    """The kind of this name.
+
+    Raises:
+        UserError: there is none.
+    """
+    if name not in KINDS:
+        raise UserError(
+            "config", "figures", f"no figure is called {name!r}", f"Choose among {', '.join(KINDS)}"
+        )
+    return KINDS[name]

@@ -1,0 +1,109 @@
+"""A figure over training: its tables are read once, then any step is drawn. Stage: figures."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+
+from timelapse import tables
+from timelapse.errors import UserError
+from timelapse.figures import style
+from timelapse.figures.graph import CircuitDrawing
+from timelapse.figures.header import Header, WinRates
+from timelapse.figures.kinds import Kind, kind_named
+from timelapse.figures.pixels import Frame, pixels
+from timelapse.figures.reading import read_tables
+
+
+class Scene:
+    """One kind of figure of one run on one task.
+
+    Attributes:
+        steps: the steps that can be drawn, ascending.
+    """
+
+    def __init__(
+        self,
+        kind: Kind,
+        probe_tables: Sequence[Path],
+        win_rate_tables: Sequence[Path],
+        run: str,
+        task: str,
+    ) -> None:
+        table = read_tables(probe_tables, kind.schema)
+        rates = WinRates.of(read_tables(win_rate_tables, tables.WIN_RATE))
+        self._run, self._task = run, task
+        self._source = Path(probe_tables[0]).parent
+        with style.applied():
+            self._drawing = kind.plot.open(table, self._source)
+            self._header = Header(
+                self._drawing.figure,
+                kind.title,
+                (run, task),
+                rates,
+                Path(win_rate_tables[0]).parent,
+            )
+        self.steps = self._drawing.steps
+
+    def draw(self, step: int) -> Frame:
+        """The picture of a step."""
+        with style.applied():
+            self._show(step)
+            return pixels(self._drawing.figure)
+
+    def write_svg(self, step: int, path: Path) -> None:
+        """Write the picture of a step as SVG, free of dates and random ids."""
+        with style.applied():
+            self._show(step)
+            self._drawing.figure.savefig(
+                path, format="svg", metadata={"Date": None, "Creator": None}
+            )
+
+    def write_json(self, step: int, path: Path) -> None:
+        """Write the circuits of a step as node-link JSON, which networkx reads.
+
+        Raises:
+            TypeError: the figure does not show a graph.
+        """
+        if not isinstance(self._drawing, CircuitDrawing):
+            raise TypeError("only a circuit can be written as a graph")
+        document = self._drawing.document(self._index(step))
+        names = {"run": self._run, "task": self._task}
+        document["graph"] = names | document["graph"]
+        path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+
+    def _show(self, step: int) -> None:
+        self._drawing.show(self._index(step))
+        self._header.show(step)
+
+    def _index(self, step: int) -> int:
+        if step not in self.steps:
+            raise UserError(
+                self._source, "step", f"no table of step {step}", "Measure this checkpoint first"
+            )
+        return self.steps.index(step)
+
+
+def open_scene(
+    kind: str,
+    probe_tables: Sequence[Path],
+    win_rate_tables: Sequence[Path],
+    run: str,
+    task: str,
+    options: Mapping[str, object] | None = None,
+) -> Scene:
+    """Read everything that a kind of figure needs; scales are fixed over all given steps.
+
+    Args:
+        kind: a name of `kinds.KINDS`.
+        probe_tables: the files of the kind's probe, one for each step.
+        win_rate_tables: the win rates of the same steps.
+        run: name of the run, for the caption.
+        task: name of the task, for the caption.
+        options: fields of the kind's plot to set, such as {"edges": 50}.
+
+    Raises:
+        UserError: an unknown kind or option, or a table that cannot be used.
+    """
+    chosen = kind_named(kind).with_options(options or {})
+    return Scene(chosen, probe_tables, win_rate_tables, run, task)

@@ -1,0 +1,115 @@
+"""The look of every figure: sizes, fonts, colours. Stage: figures.
+
+Colours are Okabe and Ito's, which colour-blind readers tell apart. Wherever colour stands for a
+sign, blue speaks for the answer and orange or red against it.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import matplotlib
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.text import Text
+
+DPI = 100
+WIDTH = 12.0
+HEADER = 1.05
+MARGIN = 0.35
+
+INK = "#222222"
+MUTED = "#666666"
+GHOST = "#a0a0a0"
+FAINT = "#d9d9d9"
+BLUE, ORANGE = "#0072B2", "#D55E00"
+GREEN, PURPLE, YELLOW, SKY, AMBER = "#009E73", "#CC79A7", "#F0E442", "#56B4E9", "#E69F00"
+SERIES = (BLUE, ORANGE, GREEN, PURPLE, AMBER, SKY, INK)
+DIVERGING = "RdBu"
+
+TITLE, CAPTION, LABEL, TICK, SMALL, SMALLEST = 16.0, 12.0, 12.0, 11.0, 9.5, 6.5
+
+Z95 = 1.96
+
+_RC = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": TICK,
+    "text.color": INK,
+    "axes.edgecolor": MUTED,
+    "axes.labelcolor": INK,
+    "axes.labelsize": LABEL,
+    "axes.titlesize": LABEL,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "legend.fontsize": TICK,
+    "legend.frameon": False,
+    "figure.dpi": DPI,
+    "svg.hashsalt": "timelapse",
+    "svg.fonttype": "none",
+}
+
+
+@contextmanager
+def applied() -> Iterator[None]:
+    """Draw in this style, whatever the user's matplotlibrc says, and leave no trace of it."""
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(_RC)
+        yield
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure of the given size in inches, with a canvas that renders to pixels."""
+    figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def add_axes(figure: Figure, left: float, bottom: float, width: float, height: float) -> Axes:
+    """Axes at a place given in inches from the figure's lower left corner."""
+    across, up = figure.get_size_inches()
+    return figure.add_axes((left / across, bottom / up, width / across, height / up))
+
+
+def fit(text: Text, width: float) -> None:
+    """Shrink a text until it is at most `width` inches wide."""
+    canvas = text.get_figure(root=True).canvas
+    wide = text.get_window_extent(canvas.get_renderer()).width / DPI
+    if wide > width:
+        text.set_fontsize(text.get_fontsize() * width / wide)
+
+
+def limits(low: np.ndarray, high: np.ndarray, pad: float = 0.06) -> tuple[float, float]:
+    """Axis limits that hold everything from `low` to `high`, and 0, with some air."""
+    bottom, top = min(0.0, float(np.nanmin(low))), max(0.0, float(np.nanmax(high)))
+    air = pad * ((top - bottom) or 1.0)
+    return bottom - air, top + air
+
+
+def raise_floor(axes: Axes, inches: float) -> None:
+    """Lift the lower edge of axes, for tick labels that need more room."""
+    box = axes.get_position()
+    lift = inches / axes.get_figure(root=True).get_size_inches()[1]
+    axes.set_position((box.x0, box.y0 + lift, box.width, box.height - lift))
+
+
+def legend_above(axes: Axes, handles: Sequence[Artist]) -> None:
+    """A legend in one row above the axes, where it covers no data."""
+    axes.legend(
+        handles=handles,
+        loc="lower right",
+        bbox_to_anchor=(1.0, 1.0),
+        ncols=len(handles),
+        borderaxespad=0.2,
+    )
+
+
+def line_handle(label: str, color: str, width: float, dashes: str = "-") -> Line2D:
+    """A legend entry that looks like a line."""
+    return Line2D([], [], color=color, linewidth=width, linestyle=dashes, label=label)

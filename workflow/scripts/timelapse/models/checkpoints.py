@@ -1,0 +1,41 @@
+"""Checkpoint folders: where a step lies, and writing one whole or not at all."""
+
+import os
+import shutil
+from pathlib import Path
+
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils import logging
+
+
+def step_folder(checkpoints: Path, step: int) -> Path:
+    """The folder of a step's checkpoint, e.g. `checkpoints/step-000008`."""
+    return checkpoints / f"step-{step:06d}"
+
+
+def save_checkpoint(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path
+) -> None:
+    """Write a Hugging Face folder (config, safetensors, tokenizer) and rename it into place."""
+    part = folder.with_name(folder.name + ".part")
+    shutil.rmtree(part, ignore_errors=True)
+    logging.disable_progress_bar()
+    model.save_pretrained(part)
+    tokenizer.save_pretrained(part)
+    for file in part.iterdir():
+        with file.open("rb") as handle:
+            os.fsync(handle.fileno())
+    shutil.rmtree(folder, ignore_errors=True)
+    part.rename(folder)
+
+
+def publish(source: Path, target: Path) -> None:
+    """Give a stored checkpoint folder a second name: hard links, or copies across file systems."""
+    target.mkdir(parents=True, exist_ok=True)
+    for file in sorted(source.iterdir()):
+        destination = target / file.name
+        destination.unlink(missing_ok=True)
+        try:
+            os.link(file, destination)
+        except OSError:
+            shutil.copy2(file, destination)

@@ -1,0 +1,95 @@
+"""The embedded model: a small GPT-2 trained from scratch on a mixture of tasks, no download."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import torch
+from datasets import Dataset
+from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerBase
+
+from timelapse.models.mixture import mixture_rows
+from timelapse.models.tokenizer import word_tokenizer
+from timelapse.models.training import Recipe, train
+from timelapse.seeds import derived_seed, generator
+
+WARMUP = 100
+DECAYING_SHARE = 0.3
+"""Share of the steps over which the learning rate falls to zero."""
+
+
+def train_embedded(
+    settings: Mapping[str, Any],
+    words: Sequence[str],
+    texts: Mapping[str, list[str]],
+    seed: int,
+    folder: Path,
+) -> pa.Table:
+    """Train an embedded model; continue the training whose state lies in `folder`.
+
+    Args:
+        settings: `models.NAME.embedded` of a study's config.
+        words: the vocabulary.
+        texts: the texts of each task of the mixture.
+        seed: of weights, mixture and order.
+        folder: where the state and the finished model are kept.
+
+    Returns:
+        the training table; the model is the last checkpoint in `folder`.
+    """
+    tokenizer = word_tokenizer(words)
+    steps, batch = settings["steps"], settings["batch"]
+    rows = mixture_rows(
+        texts,
+        settings["mixture"],
+        tokenizer,
+        n_rows=steps * batch,
+        length=settings["context"],
+        generator=generator(seed, "embedded", "mixture"),
+    )
+    recipe = Recipe(
+        steps=steps,
+        batch=batch,
+        learning_rate=settings["learning_rate"],
+        warmup=min(WARMUP, steps),
+        decay=round(DECAYING_SHARE * steps),
+        betas=(0.9, 0.98),
+        weight_decay=0.01,
+        clip=1.0,
+        dtype="float32",
+        checkpoints=(steps,),
+        rolling=100,
+    )
+    model = new_model(settings, tokenizer, derived_seed(seed, "embedded", "weights"))
+    examples = Dataset.from_dict({"input_ids": rows, "labels": rows})
+    return train(model, tokenizer, examples, recipe, seed, folder)
+
+
+def new_model(
+    settings: Mapping[str, int], tokenizer: PreTrainedTokenizerBase, seed: int
+) -> GPT2LMHeadModel:
+    """An untrained GPT-2 without dropout, its weights drawn from the seed.
+
+    Args:
+        settings: `layers`, `heads`, `width` and `context`.
+        tokenizer: gives the vocabulary and the special tokens.
+        seed: of the weights.
+    """
+    config = GPT2Config(
+        vocab_size=len(tokenizer),
+        n_positions=settings["context"],
+        n_embd=settings["width"],
+        n_layer=settings["layers"],
+        n_head=settings["heads"],
+        activation_function="gelu_pytorch_tanh",
+        resid_pdrop=0.0,
+        embd_pdrop=0.0,
+        attn_pdrop=0.0,
+        bos_token_id=tokenizer.eos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return GPT2LMHeadModel(config)

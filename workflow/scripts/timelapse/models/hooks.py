@@ -1,0 +1,108 @@
+"""What passes through a model: the bridge's names for it, and a recorder.
+
+Names follow TransformerLens: `resid_pre` of a layer is the residual stream before its attention,
+`resid_mid` before its MLP, `z` the heads' outputs before the output projection.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from jaxtyping import Float
+from torch import Tensor
+
+Hook = tuple[str, Callable[..., Tensor | None]]
+
+FINAL_SCALE = "ln_final.hook_scale"
+
+
+def resid_pre(layer: int) -> str:
+    return f"blocks.{layer}.hook_resid_pre"
+
+
+def resid_mid(layer: int) -> str:
+    return f"blocks.{layer}.hook_resid_mid"
+
+
+def resid_post(layer: int) -> str:
+    return f"blocks.{layer}.hook_resid_post"
+
+
+def attn_out(layer: int) -> str:
+    return f"blocks.{layer}.hook_attn_out"
+
+
+def mlp_out(layer: int) -> str:
+    return f"blocks.{layer}.hook_mlp_out"
+
+
+def attn_scale(layer: int) -> str:
+    """The divisor of the norm before the attention."""
+    return f"blocks.{layer}.ln1.hook_scale"
+
+
+def attn_normalized(layer: int) -> str:
+    """The output of the norm before the attention, without its weight and bias."""
+    return f"blocks.{layer}.ln1.hook_normalized"
+
+
+def mlp_norm_in(layer: int) -> str:
+    """What the norm before the MLP reads."""
+    return f"blocks.{layer}.ln2.hook_in"
+
+
+def query(layer: int) -> str:
+    return f"blocks.{layer}.attn.hook_q"
+
+
+def key(layer: int) -> str:
+    return f"blocks.{layer}.attn.hook_k"
+
+
+def value(layer: int) -> str:
+    return f"blocks.{layer}.attn.hook_v"
+
+
+def z(layer: int) -> str:
+    return f"blocks.{layer}.attn.hook_z"
+
+
+class Recorder:
+    """Collects activations of one forward pass by name.
+
+    Its methods make hooks for `bridge.hooks(fwd_hooks=[...])`; `self[name]` is what was recorded.
+    """
+
+    def __init__(self) -> None:
+        self._recorded: dict[str, Float[Tensor, "batch position *rest"]] = {}
+
+    def __getitem__(self, name: str) -> Float[Tensor, "batch position *rest"]:
+        return self._recorded[name]
+
+    def keep(self, name: str) -> Hook:
+        """Record the activation, cut off from autograd."""
+
+        def record(activation: Tensor, hook: Any) -> None:
+            self._recorded[name] = activation.detach()
+
+        return name, record
+
+    def tap(self, name: str) -> Hook:
+        """Record a view that only what comes after the hook reads: its gradient is the reader's.
+
+        At a norm's input, say, the residual connection around the norm reads the original.
+        """
+
+        def record(activation: Tensor, hook: Any) -> Tensor:
+            self._recorded[name] = activation.view_as(activation)
+            return self._recorded[name]
+
+        return name, record
+
+    def root(self, name: str) -> Hook:
+        """Record the activation as the leaf where autograd begins."""
+
+        def record(activation: Tensor, hook: Any) -> Tensor:
+            self._recorded[name] = activation.detach().requires_grad_()
+            return self._recorded[name]
+
+        return name, record

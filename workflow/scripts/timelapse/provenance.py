@@ -1,0 +1,51 @@
+"""What a result stands on: the files of code behind a script, and the fingerprint of inputs."""
+
+import ast
+import hashlib
+import json
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+
+SCRIPTS = Path(__file__).parents[1]
+
+
+def library_files(script: Path) -> list[str]:
+    """The modules in the scripts' folder that a script imports, directly or through others.
+
+    Snakemake does not track imported modules; a rule lists these among its inputs.
+    """
+    found: set[Path] = set()
+    waiting = [script]
+    while waiting:
+        new = set(_imports(waiting.pop())) - found
+        found |= new
+        waiting.extend(new)
+    return [str(path) for path in sorted(found)]
+
+
+@cache
+def _imports(script: Path) -> tuple[Path, ...]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(script.read_text(), str(script))):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.add(node.module)
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return tuple(path for name in sorted(names) for path in _module_files(name))
+
+
+def _module_files(name: str) -> list[Path]:
+    path = SCRIPTS.joinpath(*name.split("."))
+    candidates = (path.with_suffix(".py"), path / "__init__.py")
+    return [candidate for candidate in candidates if candidate.is_file()]
+
+
+def fingerprint(files: Iterable[Path], values: object) -> str:
+    """A digest of files' contents and of plain values, the same wherever the files lie."""
+    digest = hashlib.blake2b(digest_size=16)
+    for file in files:
+        digest.update(hashlib.blake2b(file.read_bytes()).digest())
+    digest.update(json.dumps(values, sort_keys=True).encode())
+    return digest.hexdigest()

@@ -1,0 +1,190 @@
+"""A study: the validated config as typed values, and which steps its runs keep."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from timelapse.documents import read_yaml, validated
+from timelapse.errors import UserError
+
+SCHEMA = Path(__file__).parents[2] / "schemas" / "config.schema.yaml"
+
+
+@dataclass(frozen=True)
+class Model:
+    """Where runs start; `source` is "embedded", "folder" or "hub"."""
+
+    name: str
+    source: str
+    settings: Any
+    seed: int
+
+    @property
+    def mixture(self) -> dict[str, float]:
+        """The tasks that an embedded model is trained on and their weights; else empty."""
+        return dict(self.settings["mixture"]) if self.source == "embedded" else {}
+
+
+@dataclass(frozen=True)
+class Run:
+    """A fine-tuning: its model, its task, and the tasks that its checkpoints are measured on."""
+
+    name: str
+    model: str
+    task: str
+    evaluate: tuple[str, ...]
+    steps: tuple[int, ...]
+    recipe: dict[str, Any]
+    seed: int
+
+    @property
+    def step_names(self) -> tuple[str, ...]:
+        """The kept steps as they stand in paths: `000000`, `000008`, ..."""
+        return tuple(f"{step:06d}" for step in self.steps)
+
+
+@dataclass(frozen=True)
+class Study:
+    """Everything that a config says."""
+
+    seed: int
+    store: str
+    models: dict[str, Model]
+    runs: dict[str, Run]
+    probes: dict[str, dict[str, Any]]
+    figures: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """All tasks that the study needs, sorted."""
+        tasks = {task for run in self.runs.values() for task in (run.task, *run.evaluate)}
+        return tuple(sorted(tasks.union(*(model.mixture for model in self.models.values()))))
+
+    def models_of(self, task: str) -> tuple[str, ...]:
+        """The models that read a task: those trained on it and those whose runs use it."""
+        readers = {run.model for run in self.runs.values() if task in (run.task, *run.evaluate)}
+        readers |= {model.name for model in self.models.values() if task in model.mixture}
+        return tuple(sorted(readers))
+
+
+def read_study(
+    config: Mapping[str, Any], files: Iterable[str | Path], task_folder: Path
+) -> Study:
+    """Check a config and read it.
+
+    Args:
+        config: the merged config, command-line overrides included.
+        files: the files it came from; read again for what a merge hides, such as duplicate keys.
+        task_folder: where the task specs lie.
+
+    Raises:
+        UserError: naming the file, the key, what is wrong, and what to do.
+    """
+    names = [str(file) for file in files]
+    for name in names:
+        read_yaml(Path(name))
+    source = ", ".join(names) or "config"
+    document = validated(dict(config), SCHEMA, source)
+    seed = document["seed"]
+    models = {
+        name: _model(name, settings, seed, source) for name, settings in document["models"].items()
+    }
+    runs = {name: _run(name, settings, seed) for name, settings in document["runs"].items()}
+    for run in runs.values():
+        if run.model not in models:
+            raise UserError(
+                source,
+                f"runs.{run.name}.model",
+                f"there is no model {run.model!r}",
+                f"Name one of models: {', '.join(sorted(models))}",
+            )
+        if run.steps[-1] > document["runs"][run.name]["steps"]:
+            raise UserError(
+                source,
+                f"runs.{run.name}.checkpoints.steps",
+                f"step {run.steps[-1]} comes after the last, {document['runs'][run.name]['steps']}",
+                "Raise `steps` or leave that checkpoint out",
+            )
+    study = Study(
+        seed=seed,
+        store=document["store"],
+        models=models,
+        runs=runs,
+        probes=document["probes"],
+        figures=document["figures"],
+    )
+    for task in study.tasks:
+        if not (task_folder / f"{task}.yaml").is_file():
+            there = ", ".join(sorted(path.stem for path in task_folder.glob("*.yaml")))
+            raise UserError(
+                source,
+                _where_used(study, task),
+                f"there is no task {task!r}",
+                f"Write {task_folder / task}.yaml or name one of: {there}",
+            )
+    return study
+
+
+def _model(name: str, settings: Mapping[str, Any], seed: int, source: str) -> Model:
+    (kind,) = settings
+    inner = settings[kind]
+    if kind != "embedded":
+        return Model(name, kind, inner, seed)
+    if inner["width"] % inner["heads"]:
+        raise UserError(
+            source,
+            f"models.{name}.embedded.heads",
+            f"{inner['heads']} heads do not divide the width {inner['width']}",
+            "Choose a width that is a multiple of the heads",
+        )
+    own = {key: value for key, value in inner.items() if key != "seed"}
+    return Model(name, kind, own, inner.get("seed", seed))
+
+
+def _run(name: str, settings: Mapping[str, Any], seed: int) -> Run:
+    recipe = {
+        key: settings[key]
+        for key in ("steps", "batch", "learning_rate", "warmup", "decay", "weight_decay", "dtype")
+    }
+    return Run(
+        name=name,
+        model=settings["model"],
+        task=settings["task"],
+        evaluate=tuple(settings.get("evaluate", [settings["task"]])),
+        steps=kept_steps(settings["checkpoints"], settings["steps"]),
+        recipe=recipe,
+        seed=settings.get("seed", seed),
+    )
+
+
+def kept_steps(schedule: Mapping[str, Any], last: int) -> tuple[int, ...]:
+    """The steps that a schedule keeps, always with 0 and the last.
+
+    >>> kept_steps({"every": 8}, 20)
+    (0, 8, 16, 20)
+    >>> kept_steps({"steps": [3]}, 20)
+    (0, 3, 20)
+    >>> kept_steps({"log_spaced": 4}, 64)
+    (0, 1, 4, 16, 64)
+    """
+    ((kind, value),) = schedule.items()
+    if kind == "every":
+        kept = set(range(0, last, value))
+    elif kind == "steps":
+        kept = set(value)
+    else:
+        kept = {round(last ** (place / (value - 1))) for place in range(value)}
+    return tuple(sorted(kept | {0, last}))
+
+
+def _where_used(study: Study, task: str) -> str:
+    for run in study.runs.values():
+        if run.task == task:
+            return f"runs.{run.name}.task"
+        if task in run.evaluate:
+            return f"runs.{run.name}.evaluate"
+    for model in study.models.values():
+        if task in model.mixture:
+            return f"models.{model.name}.embedded.mixture.{task}"
+    raise AssertionError(task)

@@ -1,0 +1,43 @@
+"""The schemas of every table that the workflow writes: tidy, one value a row, `step` first."""
+
+import pyarrow as pa
+
+_STEP = pa.field("step", pa.int32(), nullable=False)
+
+
+def _table(*fields: tuple[str, pa.DataType]) -> pa.Schema:
+    return pa.schema([_STEP, *(pa.field(name, kind) for name, kind in fields)])
+
+
+TRAINING = _table(
+    ("loss", pa.float32()),
+    ("learning_rate", pa.float32()),
+    ("tokens", pa.int64()),
+    ("seconds", pa.float32()),
+)
+WIN_RATE = _table(
+    ("n", pa.int32()),
+    ("wins", pa.int32()),
+    ("win_rate", pa.float32()),
+    ("ci_low", pa.float32()),
+    ("ci_high", pa.float32()),
+    ("logit_diff", pa.float32()),
+    ("logit_diff_se", pa.float32()),
+    ("answer_probability", pa.float32()),
+)
+LOGIT_DIFF = _table(
+    ("decomposition", pa.string()),
+    ("component", pa.string()),
+    ("layer", pa.float32()),
+    ("head", pa.int32()),
+    ("value", pa.float32()),
+    ("std_error", pa.float32()),
+)
+EDGES = _table(
+    ("corruption", pa.string()),
+    ("method", pa.string()),
+    ("source", pa.string()),
+    ("target", pa.string()),
+    ("score", pa.float32()),
+    ("std_error", pa.float32()),
+)

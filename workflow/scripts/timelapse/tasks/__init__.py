@@ -1,0 +1,1 @@
+"""Tasks: from the specs that researchers write to the prompts of a dataset."""

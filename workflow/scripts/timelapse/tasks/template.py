@@ -1,0 +1,148 @@
+"""Templates: the text of a prompt with named places, and the layouts that they stand for."""
+
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import pairwise, permutations, product
+from pathlib import Path
+
+from timelapse.errors import UserError
+from timelapse.violations import advice
+
+END = "end"
+_PLACE = re.compile(r"\{([A-Za-z][A-Za-z0-9_]*)(?:\.([1-9][0-9]?))?\}")
+_MARK = "\0"
+
+
+@dataclass(frozen=True)
+class Mention:
+    """One place in a prompt: its label and the role whose word stands there."""
+
+    label: str
+    role: str
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A template in which every place has its role: `literals[0] mentions[0] literals[1] ...`."""
+
+    template: str
+    literals: tuple[str, ...]
+    mentions: tuple[Mention, ...]
+
+    @cached_property
+    def roles(self) -> frozenset[str]:
+        """The roles that the prompt mentions."""
+        return frozenset(mention.role for mention in self.mentions)
+
+    @cached_property
+    def chunks(self) -> tuple[tuple[str, str | None, str], ...]:
+        """What white space separates: the text before a role, the role if any, the text after."""
+        roles = iter(self.mentions)
+        parts = [chunk.partition(_MARK) for chunk in _MARK.join(self.literals).split()]
+        return tuple(
+            (before, next(roles).role if mark else None, after) for before, mark, after in parts
+        )
+
+    def rewritten(self, rewrite: Mapping[str, str]) -> "Layout":
+        """The layout with other roles at some labels; labels that it lacks are passed over."""
+        mentions = (replace(m, role=rewrite.get(m.label, m.role)) for m in self.mentions)
+        return replace(self, mentions=tuple(mentions))
+
+
+def layouts(
+    name: str,
+    text: str,
+    roles: Mapping[str, object],
+    orders: Mapping[str, tuple[str, ...]],
+    source: Path,
+) -> tuple[Layout, ...]:
+    """Every layout of a template: one for each order of the role groups that it uses.
+
+    Raises:
+        UserError: braces, spaces or places that cannot be meant.
+    """
+    literals, places = _parsed(name, text, source)
+    for role, slot in places:
+        if misfit := _misfit(role, slot, roles, orders):
+            raise UserError(source, f"templates.{name}", *misfit)
+    used = [group for group in orders if any(role == group for role, _ in places)]
+    for group in used:
+        slots = {int(slot) for role, slot in places if role == group}
+        missing = sorted(set(range(1, len(orders[group]) + 1)) - slots)
+        if missing:
+            problem = f"the place {{{group}.{missing[0]}}} is missing"
+            raise UserError(
+                source, f"templates.{name}", problem, f"mention every place of the group {group!r}"
+            )
+    result = []
+    for order in product(*(permutations(orders[group]) for group in used)):
+        chosen = dict(zip(used, order, strict=True))
+        filled = [chosen[role][int(slot) - 1] if slot else role for role, slot in places]
+        result.append(Layout(name, literals, _labelled(filled)))
+    return tuple(result)
+
+
+def _parsed(
+    name: str, text: str, source: Path
+) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
+    """Cut a template into its literals and the (role or group, slot or "") between them."""
+    key = f"templates.{name}"
+    pieces = _PLACE.split(text)
+    literals, places = tuple(pieces[::3]), tuple(zip(pieces[1::3], pieces[2::3], strict=True))
+    if any(brace in literal for literal in literals for brace in "{}"):
+        stray = next(lit for lit in literals if "{" in lit or "}" in lit)
+        at = min(stray.find(brace) for brace in "{}" if brace in stray)
+        raise UserError(
+            source,
+            key,
+            f"the braces at {stray[at : at + 20]!r} do not name a place",
+            "write {role} or {group.1}, and no other braces",
+        )
+    if not places:
+        raise UserError(source, key, "the template has no place", "mention a role, such as {role}")
+    if text != text.strip():
+        problem = f"the prompt {'starts' if text != text.lstrip() else 'ends'} with white space"
+        raise UserError(source, key, problem, "remove it: the answer brings its own space")
+    if any(not (char.isprintable() or char == "\n") for char in text):
+        raise UserError(source, key, "the template has control characters", "remove them")
+    for before, after in pairwise(literals):
+        if before[-1:].isalnum() or after[:1].isalnum():
+            raise UserError(
+                source,
+                key,
+                f"a place touches the letters {(before[-8:] + '{...}' + after[:8])!r}",
+                "put a space or a punctuation mark between them",
+            )
+    if any(chunk.count(_MARK) > 1 for chunk in _MARK.join(literals).split()):
+        raise UserError(source, key, "two places stand in one word", "put a space between them")
+    return literals, tuple((role, slot or "") for role, slot in places)
+
+
+def _misfit(
+    role: str, slot: str, roles: Mapping[str, object], orders: Mapping[str, tuple[str, ...]]
+) -> tuple[str, str] | None:
+    """Problem and remedy of a place that names no role."""
+    if slot and role not in orders:
+        return f"there is no group {role!r} in orders", advice(role, orders)
+    if slot and int(slot) > (size := len(orders[role])):
+        problem = f"the group {role!r} has {size} places, not {slot}"
+        return problem, "use a smaller number, or add a role to the group"
+    if not slot and role in orders:
+        problem = f"{{{role}}} names a group of roles, not a role"
+        return problem, f"number its places: {{{role}.1}}, {{{role}.2}} ..."
+    if not slot and role not in roles:
+        return f"there is no role {role!r}", advice(role, roles)
+    return None
+
+
+def _labelled(roles: list[str]) -> tuple[Mention, ...]:
+    """Label mentions in the order of the text: `role`, then `role.2`, `role.3` ..."""
+    seen: Counter[str] = Counter()
+    mentions = []
+    for role in roles:
+        seen[role] += 1
+        mentions.append(Mention(role if seen[role] == 1 else f"{role}.{seen[role]}", role))
+    return tuple(mentions)

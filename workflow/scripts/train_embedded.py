@@ -1,0 +1,36 @@
+"""Rule train_embedded: a small model trained from scratch on the study's mixture of tasks."""
+
+import shutil
+from pathlib import Path
+
+from job import start
+
+
+def main(smk):
+    import torch
+
+    from timelapse.models.checkpoints import publish, step_folder
+    from timelapse.models.embedded import train_embedded
+    from timelapse.provenance import fingerprint
+    from timelapse.tasks.dataset import read_dataset
+    from timelapse.tasks.spec import load_spec
+
+    torch.set_num_threads(smk.threads)
+    model, files = smk.params.model, [*smk.input.datasets, *smk.input.specs, *smk.input.code]
+    key = fingerprint(map(Path, files), [model, smk.threads])
+    folder = Path(smk.params.store, "training", key)
+    words = {word for spec in smk.input.specs for word in load_spec(Path(spec)).words()}
+    texts = {}
+    for path in map(Path, smk.input.datasets):
+        columns = read_dataset(path).select(["prompt", "answer"]).to_pydict()
+        texts[path.parent.name] = [
+            f"{prompt} {answer}" for prompt, answer in zip(*columns.values(), strict=True)
+        ]
+    train_embedded(model["settings"], sorted(words), texts, model["seed"], folder)
+    last = step_folder(folder / "checkpoints", model["settings"]["steps"])
+    publish(last, Path(smk.output[0]))
+    shutil.rmtree(folder)
+
+
+if "snakemake" in globals():
+    start(main, snakemake)

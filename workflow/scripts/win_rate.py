@@ -1,0 +1,26 @@
+"""Rule win_rate: the win rate of every checkpoint of a run on one task."""
+
+from functools import partial
+from pathlib import Path
+
+from job import start
+
+
+def main(smk):
+    from timelapse.models.loading import each_model
+    from timelapse.probes.sweep import sweep
+    from timelapse.probes.win_rate import win_rate
+
+    sweep(
+        each_model,
+        partial(win_rate, batch_size=smk.params.probe["batch"]),
+        checkpoints=[Path(folder) for folder in smk.input.checkpoints],
+        dataset=Path(smk.input.dataset),
+        n_prompts=smk.params.probe["prompts"],
+        tables=[Path(path) for path in smk.output.tables],
+        title=f"win rate on {smk.wildcards.task}",
+    )
+
+
+if "snakemake" in globals():
+    start(main, snakemake)
