@@ -67,10 +67,7 @@ for run in STUDY.runs.values():
             dataset=f"results/datasets/{run.task}/train.parquet",
             code=library_files(FINETUNE),
         output:
-            checkpoints=[
-                directory(f"results/runs/{run.name}/checkpoints/step-{step}")
-                for step in run.step_names
-            ],
+            checkpoints=[directory(folder) for folder in run.checkpoints],
             training=f"results/runs/{run.name}/training.parquet",
         params:
             run=vars(run),

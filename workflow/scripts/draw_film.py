@@ -1,4 +1,4 @@
-"""Rules draw_film and draw_frame: a kind of figure as a film over the checkpoints, or one picture."""
+"""Rules draw_film and draw_frame: one kind of figure as pictures and a film over the steps."""
 
 from pathlib import Path
 
@@ -10,27 +10,26 @@ def main(smk):
     from timelapse.figures.scene import open_scene
 
     scene = open_scene(
-        smk.params.figure,
+        smk.wildcards.figure,
         [Path(path) for path in smk.input.tables],
         [Path(path) for path in smk.input.win_rates],
         run=smk.params.run,
         task=smk.wildcards.task,
         options=smk.params.options,
     )
-    frames = {step_of(path): Path(path) for path in smk.output.frames}
-    pictures = {step: scene.draw(step) for step in frames}
-    for step, path in frames.items():
-        write_png(pictures[step], path)
-    for path in map(Path, smk.output.get("vectors", [])):
-        scene.write_svg(step_of(path), path)
-    for path in map(Path, smk.output.get("graphs", [])):
-        scene.write_json(step_of(path), path)
-    if "film" in smk.output.keys():
-        write_gif(list(pictures.values()), Path(smk.output.film))
-
-
-def step_of(path):
-    return int(Path(path).stem.removeprefix("step-"))
+    pictures = []
+    for path in map(Path, smk.output):
+        step = path.stem.removeprefix("step-")
+        match path.suffix:
+            case ".png":
+                pictures.append(scene.draw(int(step)))
+                write_png(pictures[-1], path)
+            case ".svg":
+                scene.write_svg(int(step), path)
+            case ".json":
+                scene.write_json(int(step), path)
+            case ".gif":
+                write_gif(pictures, path)
 
 
 if "snakemake" in globals():

@@ -98,9 +98,7 @@ def _everything_hooked(bridge: TransformerBridge) -> Iterator[None]:
         switch(False)
 
 
-def _outputs(
-    bridge: TransformerBridge, tokens: Tensor, shape: GraphShape
-) -> dict[Source, Tensor]:
+def _outputs(bridge: TransformerBridge, tokens: Tensor, shape: GraphShape) -> dict[Source, Tensor]:
     with torch.no_grad():
         _, cache = bridge.run_with_cache(tokens)
     outputs = {Source("input"): cache["blocks.0.hook_resid_pre"]}

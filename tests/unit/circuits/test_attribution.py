@@ -5,7 +5,7 @@ import pyarrow as pa
 import pytest
 import torch
 from circuits.oracles import Scores, intervention_scores, transformer_lens_scores
-from conftest import Boot, gpt2_config, llama_config, neox_config, random_model, random_prompts
+from tiny_models import Boot, gpt2_config, llama_config, neox_config, random_model, random_prompts
 from transformer_lens.model_bridge import TransformerBridge
 from transformers import Gemma2Config, GPT2LMHeadModel, GPTJConfig, PretrainedConfig
 
@@ -24,9 +24,9 @@ def as_scores(table: pa.Table) -> Scores:
 def assert_same(found: Scores, expected: Scores, tolerance: float) -> None:
     assert found.keys() == expected.keys()
     sizes = np.abs(list(expected.values()))
-    assert sizes.max() > 1e-3 and np.median(sizes) > 1e-5, "nothing to compare"
+    assert sizes.max() > 1e-3, "nothing to compare"
+    assert np.median(sizes) > 1e-5, "most of it is nought"
     apart = max(abs(found[edge] - expected[edge]) for edge in expected)
-    print(f"largest difference {apart:.1e}, largest score {sizes.max():.2f}")
     assert apart < tolerance * max(1.0, sizes.max())
 
 
@@ -77,7 +77,7 @@ def test_the_edges_of_a_node_add_up_to_its_own_attribution(gpt2: TransformerBrid
     ):
         summed = sum(score for (source, _), score in scores.items() if source == node)
         assert abs(attribution) > 1e-3
-        assert summed == pytest.approx(float(attribution), abs=1e-5)
+        assert summed == pytest.approx(attribution.item(), abs=1e-5)
 
 
 def test_scores_do_not_depend_on_the_batch_size(gpt2: TransformerBridge) -> None:
@@ -130,8 +130,8 @@ def test_the_standard_error_is_that_of_the_mean_over_prompts(gpt2: TransformerBr
 def test_a_model_computed_by_hand(boot: Boot) -> None:
     """One head that averages the positions and doubles them, no MLP, norms that change nothing.
 
-    The logit difference of a prompt of three words is u.(last + 2 mean). Corrupting the first word
-    changes it by d, u.d = 3: 2/3 u.d through the head's value, nought beside the head.
+    The logit difference of three words is u.(last + 2 mean). Another word in the first place adds d
+    there, u.d = 5: by 2/3 u.d through the value. In the last place it also adds u.d directly.
     """
     model = GPT2LMHeadModel(
         gpt2_config(
@@ -147,18 +147,25 @@ def test_a_model_computed_by_hand(boot: Boot) -> None:
         block.attn.c_attn.weight[:, 8:] = torch.eye(4)
         block.attn.c_proj.weight.copy_(2 * torch.eye(4))
         model.transformer.wte.weight[5] = torch.tensor([1.0, -1.0, 0.0, 0.0])
-        model.transformer.wte.weight[6] = torch.tensor([0.0, 0.0, 3.0, -3.0])
-        model.lm_head.weight[7] = torch.tensor([1.0, 0.0, 1.0, 0.0])
-        model.lm_head.weight[8] = torch.tensor([0.0, 0.0, 0.0, -2.0 / 3])
-    tokens, corrupted = torch.tensor([[5, 5, 5]]), torch.tensor([[6, 5, 5]])
+        model.transformer.wte.weight[6] = torch.tensor([0.0, 0.0, 2.0, -2.0])
+        model.lm_head.weight[7] = torch.tensor([0.0, 0.0, 2.0, 0.0])
+        model.lm_head.weight[8] = torch.tensor([1.0, 0.0, 0.0, 0.0])
     prompts = Prompts(
-        np.arange(1), tokens, torch.tensor([7]), torch.tensor([[8]]), {"abc": corrupted}, {}
+        rows=np.arange(2),
+        tokens=torch.tensor([[5, 5, 5], [5, 5, 5]]),
+        answer=torch.tensor([7, 7]),
+        foils=torch.tensor([[8], [8]]),
+        corrupted={"other": torch.tensor([[6, 5, 5], [5, 5, 6]])},
+        positions={},
     )
-    scores = as_scores(eap(boot(model), [prompts], "abc", batch_size=1))
-    change = (3.0 - 2.0) - 1.0 + 3.0 - 3.0
-    expected = dict.fromkeys(scores, 0.0)
-    expected["input", "a0.h0<v>"] = expected["a0.h0", "logits"] = 2 / 3 * change
-    assert scores == pytest.approx(expected, abs=1e-5)
+    table = eap(boot(model), [prompts], "other", batch_size=2)
+    expected = dict.fromkeys(as_scores(table), 0.0)
+    expected["input", "a0.h0<v>"] = expected["a0.h0", "logits"] = 5 * 2 / 3
+    expected["input", "logits"] = (0 + 5) / 2
+    assert as_scores(table) == pytest.approx(expected, abs=1e-5)
+    errors = {(row["source"], row["target"]): row["std_error"] for row in table.to_pylist()}
+    assert errors["input", "logits"] == pytest.approx(2.5, abs=1e-5)
+    assert errors["input", "a0.h0<v>"] == pytest.approx(0.0, abs=1e-5)
 
 
 def test_half_precision_gives_nearly_the_same_scores(boot: Boot) -> None:
@@ -166,7 +173,7 @@ def test_half_precision_gives_nearly_the_same_scores(boot: Boot) -> None:
     exact = eap(boot(random_model(gpt2_config())), [prompts], "swap", 4)["score"].to_numpy()
     half = boot(random_model(gpt2_config(), dtype=torch.bfloat16))
     rounded = eap(half, [prompts], "swap", 4)["score"].to_numpy()
-    assert 1e-5 < np.abs(rounded - exact).max() < 0.05 * np.abs(exact).max()
+    assert 1e-5 < np.abs(rounded - exact).max() < 0.1 * np.abs(exact).max()
 
 
 def test_parameters_are_left_without_gradients_and_the_model_without_hooks(

@@ -36,7 +36,7 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise UserError(
-            path, "", f"the file cannot be read ({reason})", "check the path"
+            path, "", f"the file cannot be read ({reason})", "Check the path"
         ) from error
     try:
         document = yaml.load(content, Loader=_PlainLoader)
@@ -44,13 +44,13 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
         raise _syntax_error(path, error) from error
     except (yaml.YAMLError, ValueError) as error:
         problem = f"the file is not valid YAML ({' '.join(str(error).split())})"
-        remedy = "save it as UTF-8 text and check its syntax"
+        remedy = "Save it as UTF-8 text and check its syntax"
         raise UserError(path, "", problem, remedy) from error
     except RecursionError as error:
-        raise UserError(path, "", "the file is nested too deeply", "flatten it") from error
+        raise UserError(path, "", "the file is nested too deeply", "Flatten it") from error
     if not isinstance(document, dict):
         problem = f"the top level must be a mapping (key: value), but {found(document)} was found"
-        raise UserError(path, "", problem, "start the file with a key, such as description: ...")
+        raise UserError(path, "", problem, "Start the file with a key, such as description: ...")
     return document
 
 
@@ -94,8 +94,8 @@ class _PlainLoader(yaml.SafeLoader):
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
-            event = self.peek_event()  # type: ignore[no-untyped-call]
-            raise _Refused("an alias (*name) is used", event.start_mark, "write the value out")
+            event = self.peek_event()
+            raise _Refused("an alias (*name) is used", event.start_mark, "Write the value out")
         return super().compose_node(parent, index)
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
@@ -104,7 +104,7 @@ class _PlainLoader(yaml.SafeLoader):
             raise _Refused(
                 f"a value of the kind {kind!r} is used",
                 node.start_mark,
-                "use text, numbers, true/false, lists and mappings; put text in quotes",
+                "Use text, numbers, true/false, lists and mappings; put text in quotes",
             )
         return super().construct_object(node, deep=deep)
 
@@ -117,13 +117,13 @@ class _PlainLoader(yaml.SafeLoader):
                 raise _Refused(
                     f"the key {shown} is not text",
                     key_node.start_mark,
-                    "rename the key, or put it in quotes",
+                    "Rename the key, or put it in quotes",
                 )
             if key_node.value in keys:
                 raise _Refused(
                     f"the key {key_node.value!r} stands twice in one mapping",
                     key_node.start_mark,
-                    "remove or rename one of the two",
+                    "Remove or rename one of the two",
                 )
             keys.add(key_node.value)
         return super().construct_mapping(node, deep=deep)
@@ -136,9 +136,9 @@ def _syntax_error(path: str | Path, error: yaml.MarkedYAMLError) -> UserError:
     if isinstance(error, _Refused):
         remedy = error.remedy
     elif "\\t" in problem:
-        problem, remedy = "a tab is used for indentation", "indent with spaces"
+        problem, remedy = "a tab is used for indentation", "Indent with spaces"
     else:
-        remedy = "check indentation, quotes, brackets and colons on this line and the one above"
+        remedy = "Check indentation, quotes, brackets and colons on this line and the one above"
     return UserError(path, place, problem, remedy)
 
 

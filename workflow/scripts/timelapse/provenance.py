@@ -3,6 +3,7 @@
 import ast
 import hashlib
 import json
+import os
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -13,15 +14,16 @@ SCRIPTS = Path(__file__).parents[1]
 def library_files(script: Path) -> list[str]:
     """The modules in the scripts' folder that a script imports, directly or through others.
 
-    Snakemake does not track imported modules; a rule lists these among its inputs.
+    Snakemake does not track imported modules; a rule lists these among its inputs. They are given
+    relative to the working directory, so that moving the project reruns nothing.
     """
     found: set[Path] = set()
-    waiting = [script]
+    waiting = [script.resolve()]
     while waiting:
         new = set(_imports(waiting.pop())) - found
         found |= new
         waiting.extend(new)
-    return [str(path) for path in sorted(found)]
+    return [os.path.relpath(path) for path in sorted(found)]
 
 
 @cache

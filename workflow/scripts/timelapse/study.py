@@ -43,6 +43,16 @@ class Run:
         """The kept steps as they stand in paths: `000000`, `000008`, ..."""
         return tuple(f"{step:06d}" for step in self.steps)
 
+    @property
+    def checkpoints(self) -> list[str]:
+        """The folders of the kept steps."""
+        return [f"results/runs/{self.name}/checkpoints/step-{step}" for step in self.step_names]
+
+    def tables(self, probe: str, task: str = "{task}") -> list[str]:
+        """A probe's tables of the kept steps, by default with a wildcard for the task."""
+        folder = f"results/runs/{self.name}/{task}/{probe}"
+        return [f"{folder}/step-{step}.parquet" for step in self.step_names]
+
 
 @dataclass(frozen=True)
 class Study:
@@ -68,9 +78,7 @@ class Study:
         return tuple(sorted(readers))
 
 
-def read_study(
-    config: Mapping[str, Any], files: Iterable[str | Path], task_folder: Path
-) -> Study:
+def read_study(config: Mapping[str, Any], files: Iterable[str | Path], task_folder: Path) -> Study:
     """Check a config and read it.
 
     Args:

@@ -1,7 +1,7 @@
 """What a violated JSON schema means in plain words: where, what is wrong, what to do."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any
 
@@ -36,34 +36,32 @@ _SHOWN = 60
 
 def explanation(error: ValidationError) -> tuple[str, str, str]:
     """Return the dotted key, the problem and the remedy for one violation."""
-    path, value, wanted, rule = (
-        list(error.absolute_path),
-        error.instance,
-        error.validator_value,
-        str(error.validator),
-    )
-    help_text = error.schema.get("description", "") if isinstance(error.schema, dict) else ""
+    path, rule = list(error.absolute_path), str(error.validator)
+    value: Any = error.instance
+    wanted: Any = error.validator_value
+    schema = error.schema if isinstance(error.schema, Mapping) else {}
+    meaning = schema.get("description", "")
     if "propertyNames" in error.absolute_schema_path:
         problem = f"{_shown(value)} is no valid name here"
-        return _dotted([*path, value]), problem, _expected(help_text, "rename it")
+        return _dotted([*path, value]), problem, _expected(meaning, "Rename it")
+    properties = schema.get("properties", {})
     if rule == "additionalProperties":
-        unknown = _unknown_keys(error)[0]
-        allowed = error.schema.get("properties", {})
-        return _dotted([*path, unknown]), f"unknown key {unknown!r}", advice(unknown, allowed)
+        unknown = next(key for key in value if not _is_known(key, schema))
+        return _dotted([*path, unknown]), f"unknown key {unknown!r}", advice(unknown, properties)
     if rule == "required":
         missing = next(key for key in wanted if key not in value)
-        meaning = error.schema.get("properties", {}).get(missing, {}).get("description", "")
-        return _dotted([*path, missing]), "the key is missing", _expected(meaning, "add it")
-    return _dotted(path), *_complaint(rule, value, wanted, help_text, error.message)
+        meaning = properties.get(missing, {}).get("description", "")
+        return _dotted([*path, missing]), "the key is missing", _expected(meaning, "Add it")
+    return _dotted(path), *_complaint(rule, value, wanted, meaning, error.message)
 
 
 def advice(word: str, choices: Iterable[str]) -> str:
     """Advice for a name that is not among the choices: the nearest one, then all of them."""
     listed = sorted(str(choice) for choice in choices)
     if not listed:
-        return "remove it: there is nothing to choose from"
+        return "Remove it: there is nothing to choose from"
     near = get_close_matches(str(word), listed, n=1, cutoff=0.5)
-    guess = f"did you mean {near[0]!r}? " if near else ""
+    guess = f"Did you mean {near[0]!r}? " if near else ""
     return f"{guess}The choices are: {', '.join(listed)}"
 
 
@@ -78,47 +76,46 @@ def found(value: Any) -> str:
     return f"the number {value}"
 
 
-def _complaint(rule: str, value: Any, wanted: Any, help_text: str, message: str) -> tuple[str, str]:
+def _complaint(rule: str, value: Any, wanted: Any, meaning: str, message: str) -> tuple[str, str]:
+    """Problem and remedy of a value that breaks one rule of its schema."""
     if rule == "type":
-        kinds = [wanted] if isinstance(wanted, str) else wanted
-        names = " or ".join(_KINDS[kind] for kind in kinds)
-        problem = f"{names} is wanted, {found(value)} was found"
-        if "string" in kinds and isinstance(value, bool | int | float):
-            return problem, "put the value in quotes to make it text"
-        return problem, _expected(help_text, f"write {_KINDS[kinds[0]]} here")
+        return _wrong_type(value, [wanted] if isinstance(wanted, str) else wanted, meaning)
     if rule in ("enum", "const"):
         choices = wanted if rule == "enum" else [wanted]
         return f"{_shown(value)} is not one of the choices", advice(value, choices)
     if rule in _BOUNDS:
         problem, relation = _BOUNDS[rule]
-        return f"{_shown(value)} {problem}", f"use {relation} {wanted}"
+        return f"{_shown(value)} {problem}", f"Use {relation} {wanted}"
     if rule in _SIZES:
         problem, relation = _SIZES[rule]
         unit = "characters" if rule.endswith("Length") else "entries"
-        return f"{problem} ({len(value)})", _expected(help_text, f"give {relation} {wanted} {unit}")
+        return f"{problem} ({len(value)})", _expected(meaning, f"Give {relation} {wanted} {unit}")
     if rule == "uniqueItems":
         twice = next(item for place, item in enumerate(value) if item in value[:place])
-        return f"{_shown(twice)} stands twice in the list", "remove one of the two"
+        return f"{_shown(twice)} stands twice in the list", "Remove one of the two"
     misfits = {
         "pattern": f"{_shown(value)} does not have the form wanted here",
         "anyOf": f"{found(value)} fits none of the forms allowed here",
         "oneOf": f"{found(value)} does not fit exactly one of the forms allowed here",
     }
-    return misfits.get(rule, message.rstrip(".")), _expected(help_text, "change it")
+    return misfits.get(rule, message.rstrip(".")), _expected(meaning, "Change it")
 
 
-def _unknown_keys(error: ValidationError) -> list[str]:
-    patterns = error.schema.get("patternProperties", {})
-    known = error.schema.get("properties", {})
-    return [
-        key
-        for key in error.instance
-        if key not in known and not any(re.search(pattern, key) for pattern in patterns)
-    ]
+def _wrong_type(value: Any, kinds: list[str], meaning: str) -> tuple[str, str]:
+    names = " or ".join(_KINDS[kind] for kind in kinds)
+    problem = f"{names} is wanted, {found(value)} was found"
+    if "string" in kinds and isinstance(value, bool | int | float):
+        return problem, "Put the value in quotes to make it text"
+    return problem, _expected(meaning, f"Write {_KINDS[kinds[0]]} here")
 
 
-def _expected(help_text: str, action: str) -> str:
-    return f"{action} ({help_text.strip().rstrip('.')})" if help_text else action
+def _is_known(key: str, schema: Mapping[str, Any]) -> bool:
+    patterns = schema.get("patternProperties", {})
+    return key in schema.get("properties", {}) or any(re.search(p, key) for p in patterns)
+
+
+def _expected(meaning: str, action: str) -> str:
+    return f"{action} ({meaning.strip().rstrip('.')})" if meaning else action
 
 
 def _dotted(path: Iterable[str | int]) -> str:

@@ -43,7 +43,9 @@ class Target:
         """`a5.h2<q>`, `a5.h2<k>`, `a5.h2<v>`, `m4` or `logits`."""
         if self.kind == "logits":
             return "logits"
-        return f"m{self.layer}" if self.kind == "mlp" else f"a{self.layer}.h{self.head}<{self.kind}>"
+        return (
+            f"m{self.layer}" if self.kind == "mlp" else f"a{self.layer}.h{self.head}<{self.kind}>"
+        )
 
 
 @dataclass(frozen=True)

@@ -25,8 +25,6 @@ def output_differences(
         first = 1 + layer * (shape.n_heads + 1)
         mlp = first + shape.n_heads
         weight = bridge.blocks[layer].attn.W_O.detach().to(runs.dtype)
-        outputs[first:mlp] = torch.einsum(
-            "bphe,hed->hbpd", runs.difference(hooks.z(layer)), weight
-        )
+        outputs[first:mlp] = torch.einsum("bphe,hed->hbpd", runs.difference(hooks.z(layer)), weight)
         outputs[mlp] = runs.difference(hooks.mlp_out(layer))
     return outputs

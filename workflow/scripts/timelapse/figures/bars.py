@@ -3,8 +3,6 @@
 Stage: figures.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -14,32 +12,8 @@ from matplotlib.patches import Patch
 
 from timelapse.figures import style
 from timelapse.figures.drawing import name_ticks
-from timelapse.figures.reading import Key, pivot, where
-
-
-@dataclass(frozen=True)
-class Bars:
-    """What a bar figure draws.
-
-    Attributes:
-        x: the column whose labels go along the axis.
-        xlabel: what the labels are.
-        ylabel: what the value is, with its unit.
-        where: the rows that are drawn.
-        order: the column that sorts the labels; by appearance if None.
-        groups: what the labels that begin with a certain letter are called in the legend.
-    """
-
-    x: str
-    xlabel: str
-    ylabel: str
-    where: Mapping[str, Key] = field(default_factory=dict)
-    order: str | None = None
-    groups: Mapping[str, str] = field(default_factory=dict)
-
-    def open(self, table: pa.Table, source: str | Path) -> "BarsDrawing":
-        """See `Plot.open`."""
-        return BarsDrawing(self, table, source)
+from timelapse.figures.plots import Bars
+from timelapse.figures.reading import pivot, where
 
 
 class BarsDrawing:
@@ -65,9 +39,7 @@ class BarsDrawing:
         axes.set_ylabel(plot.ylabel)
         axes.set_axisbelow(True)
         axes.grid(axis="y", color=style.FAINT, linewidth=0.7)
-        axes.bar(
-            self._x, self._value[0], width=0.84, facecolor="#e9e9e9", edgecolor=style.GHOST
-        )
+        axes.bar(self._x, self._value[0], width=0.84, facecolor="#e9e9e9", edgecolor=style.GHOST)
         self._bars = axes.bar(self._x, self._value[0], width=0.52, color=colors)
         self._intervals = LineCollection([], colors=style.INK, linewidths=1.6)
         axes.add_collection(self._intervals, autolim=False)
@@ -85,4 +57,4 @@ class BarsDrawing:
         for bar, tall in zip(self._bars, value, strict=True):
             bar.set_height(tall)
         ends = np.stack([value - spread, value + spread], axis=1)
-        self._intervals.set_segments(np.stack([np.stack([self._x] * 2, 1), ends], axis=2))
+        self._intervals.set_segments(list(np.stack([np.stack([self._x] * 2, 1), ends], axis=2)))

@@ -1,15 +1,8 @@
-"""What every renderer offers: open a table once, then show one step after the other.
-
-Stage: figures. A `Plot` says what is drawn and is all that `kinds.py` states; the `Drawing` that it
-opens owns a figure whose artists are updated in place. What `show` leaves must depend on the
-index alone, so that a picture is the same whether it is drawn by itself or within a film.
-"""
+"""What every renderer offers: a figure that shows one step after the other. Stage: figures."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Protocol
 
-import pyarrow as pa
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -17,25 +10,17 @@ from timelapse.figures import style
 
 
 class Drawing(Protocol):
-    """An open figure over the steps of one table."""
+    """An open figure over the steps of one table, whose artists are updated in place.
+
+    What `show` leaves must depend on the index alone, so that a picture is the same whether it is
+    drawn by itself or within a film.
+    """
 
     figure: Figure
     steps: tuple[int, ...]
 
     def show(self, index: int) -> None:
         """Bring the artists to the step number `index` of `steps`."""
-
-
-class Plot(Protocol):
-    """A way to draw a table. Its fields are the options that a config may set."""
-
-    def open(self, table: pa.Table, source: str | Path) -> Drawing:
-        """Prepare a figure whose scales hold every step of `table`.
-
-        Args:
-            table: the probe's rows of all steps.
-            source: where they come from, for messages.
-        """
 
 
 def name_ticks(axes: Axes, labels: Sequence[object], width: float) -> None:

@@ -34,31 +34,31 @@ class WinRates:
         names = ("step", "win_rate", "ci_low", "ci_high")
         return cls(*(table[name].to_numpy() for name in names))
 
-    def at(self, step: int, source: str | Path) -> int:
-        """The row of a step.
+    def refuse_missing(self, steps: Sequence[int], source: str | Path) -> None:
+        """Check that the win rate of every step is known.
 
         Raises:
-            UserError: the win rate of this step was not measured.
+            UserError: it was not measured at one of them.
         """
-        if step not in self.steps:
+        missing = sorted(set(steps) - set(self.steps.tolist()))
+        if missing:
             raise UserError(
-                source, "step", f"no win rate of step {step}", "Measure the win rate there too"
+                source, "step", f"no win rate of step {missing[0]}", "Measure it at every step"
             )
-        return int(np.flatnonzero(self.steps == step)[0])
 
 
 class Header:
     """Title, caption and timeline of a figure; `show` moves it to another step."""
 
-    def __init__(
-        self, figure: Figure, title: str, names: Sequence[str], rates: WinRates, source: str | Path
-    ) -> None:
+    def __init__(self, figure: Figure, title: str, names: Sequence[str], rates: WinRates) -> None:
         """
         Args:
+            figure: the figure to draw on.
+            title: what it shows.
             names: run and task, which the caption begins with.
-            source: where the win rates come from, for messages.
+            rates: the win rates of the run on the task.
         """
-        self._names, self._rates, self._source = names, rates, source
+        self._names, self._rates = names, rates
         width, height = figure.get_size_inches()
         room = width - TIMELINE - 2.6 * style.MARGIN
         left = style.MARGIN / width
@@ -70,9 +70,7 @@ class Header:
         longest = max((self._words(row) for row in range(len(rates.steps))), key=len)
         self._caption.set_text(longest)
         style.fit(self._caption, room)
-        axes = style.add_axes(
-            figure, width - style.MARGIN - TIMELINE, height - 0.72, TIMELINE, 0.5
-        )
+        axes = style.add_axes(figure, width - style.MARGIN - TIMELINE, height - 0.72, TIMELINE, 0.5)
         axes.fill_between(rates.steps, rates.low, rates.high, color=style.FAINT, linewidth=0)
         axes.plot(rates.steps, rates.rate, color=style.MUTED, linewidth=1.2)
         (self._dot,) = axes.plot([], [], "o", color=style.INK, markersize=6, clip_on=False)
@@ -98,7 +96,7 @@ class Header:
 
     def show(self, step: int) -> None:
         """Name the step and its win rate, and move the mark on the timeline."""
-        row = self._rates.at(step, self._source)
+        row = int(np.searchsorted(self._rates.steps, step))
         self._caption.set_text(self._words(row))
         self._dot.set_data([step], [self._rates.rate[row]])
 

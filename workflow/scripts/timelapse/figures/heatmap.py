@@ -4,8 +4,6 @@ Stage: figures. Small grids carry their numbers; large ones mark the cells whose
 includes 0.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -17,37 +15,11 @@ from matplotlib.text import Text
 
 from timelapse.figures import style
 from timelapse.figures.drawing import name_ticks, tick_name
-from timelapse.figures.reading import Key, pivot, where
+from timelapse.figures.plots import Heatmap
+from timelapse.figures.reading import pivot, where
 
 NUMBERED = 8
 """The most rows and columns of a panel whose cells carry numbers."""
-
-
-@dataclass(frozen=True)
-class Heatmap:
-    """What a heatmap draws.
-
-    Attributes:
-        rows: the column that runs upwards, the lowest value at the bottom.
-        columns: the column that runs to the right.
-        unit: what the colour stands for, with its unit.
-        where: the rows of the table that are drawn.
-        panel: the column that gets a panel of its own for each value; one panel if None.
-        row_label: what the rows are, if not the column's name.
-        column_label: what the columns are, if not the column's name.
-    """
-
-    rows: str
-    columns: str
-    unit: str
-    where: Mapping[str, Key] = field(default_factory=dict)
-    panel: str | None = None
-    row_label: str | None = None
-    column_label: str | None = None
-
-    def open(self, table: pa.Table, source: str | Path) -> "HeatmapDrawing":
-        """See `Plot.open`."""
-        return HeatmapDrawing(self, table, source)
 
 
 class HeatmapDrawing:
@@ -144,7 +116,6 @@ class HeatmapDrawing:
             else:
                 rows, columns = np.nonzero(np.abs(value) <= spread)
                 self._marks[number].set_data(columns, rows)
-
 
 
 def _words(value: float, spread: float) -> str:

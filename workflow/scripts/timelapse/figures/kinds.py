@@ -11,11 +11,7 @@ import pyarrow as pa
 
 from timelapse import tables
 from timelapse.errors import UserError
-from timelapse.figures.bars import Bars
-from timelapse.figures.drawing import Plot
-from timelapse.figures.graph import Circuit
-from timelapse.figures.heatmap import Heatmap
-from timelapse.figures.line import Line
+from timelapse.figures.plots import Bars, Circuit, Heatmap, Line, Plot
 
 LOGIT_DIFFERENCE = "logit difference (logits)"
 
@@ -68,7 +64,7 @@ _ALL = (
             where={"decomposition": "stream"},
             x="component",
             order="layer",
-            xlabel="residual stream up to",
+            xlabel="place in the residual stream (mid: after attention, pre: before the layer)",
             ylabel=LOGIT_DIFFERENCE,
         ),
     ),

@@ -3,8 +3,6 @@
 Stage: figures.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -12,30 +10,8 @@ import pyarrow as pa
 
 from timelapse.figures import style
 from timelapse.figures.drawing import name_ticks
-from timelapse.figures.reading import Key, pivot, where
-
-
-@dataclass(frozen=True)
-class Line:
-    """What a line figure draws.
-
-    Attributes:
-        x: the column whose labels go along the axis.
-        xlabel: what the labels are.
-        ylabel: what the value is, with its unit.
-        where: the rows that are drawn.
-        order: the column that sorts the labels; by appearance if None.
-    """
-
-    x: str
-    xlabel: str
-    ylabel: str
-    where: Mapping[str, Key] = field(default_factory=dict)
-    order: str | None = None
-
-    def open(self, table: pa.Table, source: str | Path) -> "LineDrawing":
-        """See `Plot.open`."""
-        return LineDrawing(self, table, source)
+from timelapse.figures.plots import Line
+from timelapse.figures.reading import pivot, where
 
 
 class LineDrawing:

@@ -6,6 +6,7 @@ from pathlib import Path
 import imageio.v3 as imageio
 import numpy as np
 from jaxtyping import Int32, UInt8
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -27,8 +28,10 @@ SAMPLED = 2
 
 def pixels(figure: Figure) -> Frame:
     """Render a figure as red, green and blue."""
-    figure.canvas.draw()
-    return np.array(figure.canvas.buffer_rgba())[..., :3]
+    canvas = figure.canvas
+    assert isinstance(canvas, FigureCanvasAgg)
+    canvas.draw()
+    return np.array(canvas.buffer_rgba())[..., :3]
 
 
 def write_png(frame: Frame, path: Path) -> None:
@@ -47,6 +50,8 @@ def write_gif(
     All frames share one palette and are not dithered, so that what stays the same does not flicker.
 
     Args:
+        frames: pictures of one size.
+        path: the film's file.
         seconds_per_frame: how long each frame is shown.
         hold: how long the last frame is shown, in seconds.
     """

@@ -14,10 +14,10 @@ import pyarrow.parquet as pq
 from jaxtyping import Float, Int
 
 from timelapse.errors import UserError
+from timelapse.figures.plots import Key
 
 REBUILD = "Delete it and let the workflow build it again"
 Label = str | int | float
-Key = str | int | float | bool
 
 
 def read_tables(paths: Sequence[Path], schema: pa.Schema) -> pa.Table:
@@ -124,9 +124,8 @@ def pivot(
     counts = np.bincount(flat, minlength=1)
     if counts.max() > 1:
         first = np.unravel_index(int(counts.argmax()), shape)
-        place = ", ".join(
-            f"{name} {axis[at]}" for name, axis, at in zip(("step", *axes), labels, first, strict=True)
-        )
+        found = zip(("step", *axes), labels, first, strict=True)
+        place = ", ".join(f"{name} {axis[at]}" for name, axis, at in found)
         raise UserError(source, "", f"two rows stand for {place}", REBUILD)
     grids = []
     for column in (value, error):

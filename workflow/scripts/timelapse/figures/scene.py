@@ -4,7 +4,6 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-
 from timelapse import tables
 from timelapse.errors import UserError
 from timelapse.figures import style
@@ -41,9 +40,9 @@ class Scene:
                 kind.title,
                 (run, task),
                 rates,
-                Path(win_rate_tables[0]).parent,
             )
         self.steps = self._drawing.steps
+        rates.refuse_missing(self.steps, Path(win_rate_tables[0]).parent)
 
     def draw(self, step: int) -> Frame:
         """The picture of a step."""
@@ -67,9 +66,9 @@ class Scene:
         """
         if not isinstance(self._drawing, CircuitDrawing):
             raise TypeError("only a circuit can be written as a graph")
-        document = self._drawing.document(self._index(step))
-        names = {"run": self._run, "task": self._task}
-        document["graph"] = names | document["graph"]
+        self._index(step)
+        about = {"run": self._run, "task": self._task}
+        document = self._drawing.selection.document(step, about)
         path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 
     def _show(self, step: int) -> None:

@@ -6,6 +6,7 @@ sign, blue speaks for the answer and orange or red against it.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any, Literal
 
 import matplotlib
 import numpy as np
@@ -28,13 +29,14 @@ FAINT = "#d9d9d9"
 BLUE, ORANGE = "#0072B2", "#D55E00"
 GREEN, PURPLE, YELLOW, SKY, AMBER = "#009E73", "#CC79A7", "#F0E442", "#56B4E9", "#E69F00"
 SERIES = (BLUE, ORANGE, GREEN, PURPLE, AMBER, SKY, INK)
-DIVERGING = "RdBu"
+DIVERGING = matplotlib.colormaps["RdBu"].resampled(101)
+"""So few colours that a GIF's palette holds them all."""
 
 TITLE, CAPTION, LABEL, TICK, SMALL, SMALLEST = 16.0, 12.0, 12.0, 11.0, 9.5, 6.5
 
 Z95 = 1.96
 
-_RC = {
+_RC: dict[Any, Any] = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
     "font.size": TICK,
@@ -79,10 +81,9 @@ def add_axes(figure: Figure, left: float, bottom: float, width: float, height: f
 
 def fit(text: Text, width: float) -> None:
     """Shrink a text until it is at most `width` inches wide."""
-    canvas = text.get_figure(root=True).canvas
-    wide = text.get_window_extent(canvas.get_renderer()).width / DPI
+    wide = text.get_window_extent().width / DPI
     if wide > width:
-        text.set_fontsize(text.get_fontsize() * width / wide)
+        text.set_fontsize(float(text.get_fontsize()) * width / wide)
 
 
 def limits(low: np.ndarray, high: np.ndarray, pad: float = 0.06) -> tuple[float, float]:
@@ -94,8 +95,10 @@ def limits(low: np.ndarray, high: np.ndarray, pad: float = 0.06) -> tuple[float,
 
 def raise_floor(axes: Axes, inches: float) -> None:
     """Lift the lower edge of axes, for tick labels that need more room."""
+    figure = axes.get_figure(root=True)
+    assert figure is not None
     box = axes.get_position()
-    lift = inches / axes.get_figure(root=True).get_size_inches()[1]
+    lift = inches / figure.get_size_inches()[1]
     axes.set_position((box.x0, box.y0 + lift, box.width, box.height - lift))
 
 
@@ -110,6 +113,6 @@ def legend_above(axes: Axes, handles: Sequence[Artist]) -> None:
     )
 
 
-def line_handle(label: str, color: str, width: float, dashes: str = "-") -> Line2D:
+def line_handle(label: str, color: str, width: float, dashes: Literal["-", "--"] = "-") -> Line2D:
     """A legend entry that looks like a line."""
     return Line2D([], [], color=color, linewidth=width, linestyle=dashes, label=label)

@@ -1,9 +1,11 @@
 """Win rates of a run on all its tasks over the steps of fine-tuning. Stage: figures."""
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from timelapse import tables
@@ -15,6 +17,12 @@ from timelapse.figures.reading import read_tables
 
 
 def draw_win_rates(win_rate_tables: Mapping[str, Sequence[Path]], run: str) -> Frame:
+    """The picture of `win_rate_figure`."""
+    with style.applied():
+        return pixels(win_rate_figure(win_rate_tables, run))
+
+
+def win_rate_figure(win_rate_tables: Mapping[str, Sequence[Path]], run: str) -> Figure:
     """One line for each task, with its Wilson 95 % band.
 
     Args:
@@ -49,17 +57,23 @@ def draw_win_rates(win_rate_tables: Mapping[str, Sequence[Path]], run: str) -> F
             size=style.CAPTION,
             va="center",
         )
+        tall = height - 0.8 - style.HEADER - 0.2
         ends = np.array([rate.rate[-1] for rate in rates.values()])
-        axes = style.add_axes(figure, 1.0, 0.8, style.WIDTH - 3.2, height - 0.8 - style.HEADER - 0.2)
+        axes = style.add_axes(figure, 1.0, 0.8, style.WIDTH - 3.2, tall)
         for (task, rate), color, at in zip(
             rates.items(), _colors(len(rates)), _apart(ends, 0.055), strict=True
         ):
-            axes.fill_between(
-                rate.steps, rate.low, rate.high, color=color, alpha=0.18, linewidth=0
-            )
+            axes.fill_between(rate.steps, rate.low, rate.high, color=color, alpha=0.18, linewidth=0)
             axes.plot(
-                rate.steps, rate.rate, color=color, linewidth=2.2, marker="o", markersize=4,
-                label=task, clip_on=False, zorder=3,
+                rate.steps,
+                rate.rate,
+                color=color,
+                linewidth=2.2,
+                marker="o",
+                markersize=4,
+                label=task,
+                clip_on=False,
+                zorder=3,
             )
             axes.annotate(
                 f"{task}  {rate.rate[0]:.0%} → {rate.rate[-1]:.0%}".replace("%", " %"),
@@ -76,7 +90,7 @@ def draw_win_rates(win_rate_tables: Mapping[str, Sequence[Path]], run: str) -> F
         axes.set_xlabel("fine-tuning step")
         axes.set_ylabel("win rate")
         axes.grid(axis="y", color=style.FAINT, linewidth=0.7)
-        return pixels(figure)
+    return figure
 
 
 def _colors(n: int) -> list[str]:
@@ -87,6 +101,6 @@ def _apart(places: np.ndarray, gap: float) -> np.ndarray:
     """Move labels at least `gap` away from each other, as little as a single sweep manages."""
     order = np.argsort(-places, kind="stable")
     moved = places.astype(float).copy()
-    for above, below in zip(order, order[1:], strict=False):
+    for above, below in pairwise(order):
         moved[below] = min(moved[below], moved[above] - gap)
     return moved

@@ -66,7 +66,9 @@ def finetune(
     )
 
 
-def drawn_rows(n_rows: int, n_drawn: int, generator: np.random.Generator) -> Int[np.ndarray, "drawn"]:
+def drawn_rows(
+    n_rows: int, n_drawn: int, generator: np.random.Generator
+) -> Int[np.ndarray, "drawn"]:
     """Row numbers in the order of training: one shuffled pass over the dataset after another."""
     passes = -(-n_drawn // n_rows)
     return np.concatenate([generator.permutation(n_rows) for _ in range(passes)])[:n_drawn]

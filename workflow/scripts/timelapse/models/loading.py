@@ -27,7 +27,9 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     """
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     if not tokenizer.is_fast:
-        raise UserError(folder, "", "its tokenizer is a slow one", "Use a model with tokenizer.json")
+        raise UserError(
+            folder, "", "its tokenizer is a slow one", "Use a model with tokenizer.json"
+        )
     return tokenizer
 
 

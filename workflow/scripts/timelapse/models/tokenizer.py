@@ -21,7 +21,9 @@ def word_tokenizer(words: Iterable[str]) -> PreTrainedTokenizerFast:
         token: number for number, token in enumerate([UNKNOWN, END, *MARKS, *sorted({*words})])
     }
     tokenizer = Tokenizer(WordLevel(vocabulary, unk_token=UNKNOWN))
-    tokenizer.pre_tokenizer = Sequence([WhitespaceSplit(), Split(Regex(f"[{''.join(MARKS)}]"), "isolated")])
+    tokenizer.pre_tokenizer = Sequence(
+        [WhitespaceSplit(), Split(Regex(f"[{''.join(MARKS)}]"), "isolated")]
+    )
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, unk_token=UNKNOWN, eos_token=END, pad_token=END
     )

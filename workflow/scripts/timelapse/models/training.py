@@ -6,7 +6,6 @@ folder and renamed, so that a reader sees a whole state or none.
 
 import json
 import os
-import random
 import shutil
 import sys
 import time
@@ -106,7 +105,7 @@ def train(
         per_device_train_batch_size=recipe.batch,
         learning_rate=recipe.learning_rate,
         lr_scheduler_type="warmup_stable_decay",
-        lr_scheduler_kwargs={"num_decay_steps": recipe.decay},
+        lr_scheduler_kwargs={"num_decay_steps": recipe.decay, "decay_type": "linear"},
         warmup_steps=recipe.warmup,
         adam_beta1=recipe.betas[0],
         adam_beta2=recipe.betas[1],
@@ -205,7 +204,10 @@ class _Film(TrainerCallback):
 
 
 class _ResumableTrainer(Trainer):
-    """A Trainer whose order of examples is the dataset's and whose state holds no pickle."""
+    """A Trainer whose order of examples is the dataset's and whose state holds no pickle.
+
+    Only torch's generators are part of the state: nothing else is drawn from while it trains.
+    """
 
     resumed_rows: Sequence[Mapping[str, float]] = ()
 
@@ -231,7 +233,6 @@ class _ResumableTrainer(Trainer):
         save_file(
             {
                 "cpu": torch.get_rng_state(),
-                "numpy": torch.from_numpy(np.random.get_state()[1].astype(np.int64)),
                 **{f"cuda.{device}": state for device, state in enumerate(cuda)},
             },
             part / "random.safetensors",
@@ -239,8 +240,6 @@ class _ResumableTrainer(Trainer):
         state = {
             "groups": optimizer["param_groups"],
             "schedule": self.lr_scheduler.state_dict(),
-            "python": random.getstate(),
-            "numpy": [np.random.get_state()[0], *np.random.get_state()[2:]],
             "rows": list(rows),
         }
         (part / "state.json").write_text(json.dumps(state, default=_plain))
@@ -276,12 +275,7 @@ class _ResumableTrainer(Trainer):
     def _load_rng_state(self, checkpoint: str | None) -> None:
         if checkpoint is None:
             return
-        state = json.loads((Path(checkpoint) / "state.json").read_text())
         tensors = load_file(Path(checkpoint) / "random.safetensors")
-        version, words, gauss = state["python"]
-        random.setstate((version, tuple(words), gauss))
-        name, *rest = state["numpy"]
-        np.random.set_state((name, tensors["numpy"].numpy().astype(np.uint32), *rest))
         torch.set_rng_state(tensors["cpu"])
         for device in range(torch.cuda.device_count()):
             torch.cuda.set_rng_state(tensors[f"cuda.{device}"], device)

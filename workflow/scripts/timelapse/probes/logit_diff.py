@@ -31,7 +31,8 @@ class Component:
 
     Attributes:
         decomposition: `stream` (what has been added up so far), `layer` or `head`.
-        name: `input`, `mid0`, `pre1`, ... `final`; `input`, `a0`, `m0`, ...; `a0.h0`, ... `a0.bias`.
+        name: `input`, `mid0`, `pre1`, ... `final`; `input`, `a0`, `m0`, ...; `a0.h0`, ...
+            `a0.bias`.
         layer: where on the model's depth; n_layers is the end, .5 between attention and MLP.
         head: the number of the head, if it is one.
     """
@@ -73,9 +74,7 @@ def components(n_layers: int, n_heads: int, parallel: bool) -> tuple[Component, 
     )
 
 
-def logit_diff(
-    bridge: TransformerBridge, prompts: Sequence[Prompts], batch_size: int
-) -> pa.Table:
+def logit_diff(bridge: TransformerBridge, prompts: Sequence[Prompts], batch_size: int) -> pa.Table:
     """Decompose the logit difference of the answer three ways: means over all prompts.
 
     `layer` adds up to the last value of `stream`; the heads of a layer with its bias (that of the
@@ -113,9 +112,7 @@ def logit_diff(
 
 
 @torch.no_grad()
-def _contributions(
-    bridge: TransformerBridge, prompts: Prompts
-) -> Float[Tensor, "component batch"]:
+def _contributions(bridge: TransformerBridge, prompts: Prompts) -> Float[Tensor, "component batch"]:
     """One forward pass, of which only the last position is kept."""
     layers = range(bridge.cfg.n_layers)
     stream = [hooks.resid_pre(0)]

@@ -17,7 +17,7 @@ def check_fillers(fillers: Mapping[str, Sequence[str]], source: Path) -> None:
         for place, word in enumerate(words):
             if word in home:
                 problem = f"the word {word!r} stands in fillers.{home[word]} too"
-                remedy = "keep it in one of the two lists"
+                remedy = "Keep it in one of the two lists"
                 raise UserError(source, f"fillers.{name}[{place}]", problem, remedy)
         home |= dict.fromkeys(words, name)
 
@@ -26,7 +26,7 @@ def check_role_names(roles: Mapping[str, Any], source: Path) -> None:
     """`end` is the label of every prompt's last word."""
     if END in roles:
         problem = f"{END!r} is the label of the prompt's last word"
-        raise UserError(source, f"roles.{END}", problem, "give the role another name")
+        raise UserError(source, f"roles.{END}", problem, "Give the role another name")
 
 
 def check_orders(
@@ -36,7 +36,7 @@ def check_orders(
     for group, members in orders.items():
         if group in roles:
             problem = f"{group!r} is a role as well"
-            raise UserError(source, f"orders.{group}", problem, "rename the group or the role")
+            raise UserError(source, f"orders.{group}", problem, "Rename the group or the role")
         for place, role in enumerate(members):
             if role not in roles:
                 problem = f"there is no role {role!r}"
@@ -60,14 +60,14 @@ def check_answer(
                 source,
                 "unmentioned_answer",
                 f"the template {layout.template!r} mentions the answer {answer!r}",
-                "remove this key, or take the answer out of the template",
+                "Remove this key, or take the answer out of the template",
             )
         if not document["unmentioned_answer"] and kin.isdisjoint(layout.roles):
             raise UserError(
                 source,
                 "answer",
                 f"the template {layout.template!r} does not mention the answer {answer!r}",
-                "mention it, or set unmentioned_answer: true if any unmentioned word will do",
+                "Mention it, or set unmentioned_answer: true if any unmentioned word will do",
             )
 
 
@@ -79,7 +79,7 @@ def check_foils(foils: Sequence[str], answer: str, roles: Mapping[str, Any], sou
             raise UserError(source, f"foils[{place}]", problem, advice(foil, roles))
         if foil == answer:
             problem = f"the foil {foil!r} is the answer"
-            raise UserError(source, f"foils[{place}]", problem, "name roles with wrong answers")
+            raise UserError(source, f"foils[{place}]", problem, "Name roles with wrong answers")
 
 
 def check_everything_is_used(
@@ -91,7 +91,7 @@ def check_everything_is_used(
     """Every role and group has a purpose: an idle one is a forgotten or misspelt one."""
     for group, members in document["orders"].items():
         if not any(f"{{{group}.1}}" in text for text in document["templates"].values()):
-            remedy = f"use {{{group}.1}} ... {{{group}.{len(members)}}} in a template, or remove it"
+            remedy = f"Use {{{group}.1}} ... {{{group}.{len(members)}}} in a template, or remove it"
             raise UserError(source, f"orders.{group}", "no template uses this group", remedy)
     used = {document["answer"], *document["foils"]}
     used |= {role for template in templates for layout in template for role in layout.roles}
@@ -100,5 +100,5 @@ def check_everything_is_used(
     for block in blocks:
         if used.isdisjoint(block.roles):
             problem = "nothing uses this role"
-            remedy = "mention it in a template, a corruption or the foils, or remove it"
+            remedy = "Mention it in a template, a corruption or the foils, or remove it"
             raise UserError(source, f"roles.{block.roles[0]}", problem, remedy)

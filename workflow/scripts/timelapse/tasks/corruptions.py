@@ -46,7 +46,7 @@ def corruptions(
                 source,
                 f"{key}.answer",
                 f"the corrupted prompt keeps the clean answer {corruption.answer!r}",
-                "name the role that answers the corrupted prompt, or null if no single one does",
+                "Name the role that answers the corrupted prompt, or null if no single one does",
             )
         result.append(corruption)
     return tuple(result)
@@ -68,10 +68,10 @@ def _check_rewrite(
             raise UserError(source, f"{key}.{label}", problem, advice(role, roles))
         if role in standing[label]:
             problem = f"the word of {role!r} stands there already, so nothing would change"
-            raise UserError(source, f"{key}.{label}", problem, "name another role")
+            raise UserError(source, f"{key}.{label}", problem, "Name another role")
     for layout in every_layout:
         if layout.rewritten(corruption.rewrite) == layout:
             problem = f"the prompts of the template {layout.template!r} would not change"
             labels = [mention.label for mention in layout.mentions]
-            remedy = f"rewrite one of its mentions: {', '.join(labels)}"
+            remedy = f"Rewrite one of its mentions: {', '.join(labels)}"
             raise UserError(source, key, problem, remedy)

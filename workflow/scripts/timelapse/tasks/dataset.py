@@ -12,7 +12,7 @@ from timelapse.tasks.expansion import expand
 from timelapse.tasks.schema import dataset_schema
 from timelapse.tasks.spec import TaskSpec
 
-_REMAKE = "delete the file and run the workflow again"
+_REMAKE = "Delete the file and run the workflow again"
 
 
 def write_datasets(spec: TaskSpec, seed: int, paths: Mapping[str, Path]) -> None:

@@ -8,10 +8,10 @@ import pyarrow as pa
 from jaxtyping import Bool, Int, UInt64
 
 from timelapse.errors import UserError
+from timelapse.seeds import generator
 from timelapse.tasks import rendering
 from timelapse.tasks.drawing import Words
 from timelapse.tasks.schema import dataset_schema
-from timelapse.tasks.seeding import generator
 from timelapse.tasks.spec import TaskSpec
 from timelapse.tasks.template import Layout
 
@@ -24,8 +24,8 @@ _DRAWS_PER_PROMPT = 30
 def expand(spec: TaskSpec, seed: int, batch: int = 8192) -> Iterator[tuple[str, pa.RecordBatch]]:
     """Make the prompts of every split, in batches of the dataset schema.
 
-    Row i of a split has template i mod T and, within that template, its orders in turn: any first
-    k rows are balanced. No prompt occurs twice, neither in one split nor in two.
+    Example i has template i mod T and, within that template, its orders in turn: any k rows that
+    follow one another are balanced. No prompt occurs twice, neither in one split nor in two.
 
     Args:
         spec: the task.
@@ -37,32 +37,31 @@ def expand(spec: TaskSpec, seed: int, batch: int = 8192) -> Iterator[tuple[str, 
     """
     schema = dataset_schema([corruption.name for corruption in spec.corruptions])
     supply = _Supply(spec)
-    first_id = 0
+    first = 0
     for split in SPLIT_ORDER:
-        rng, size = generator(seed, spec.name, split), spec.splits[split]
-        for start in range(0, size, batch):
-            rows = np.arange(start, min(start + batch, size))
+        rng, stop = generator(seed, spec.name, split), first + spec.splits[split]
+        for start in range(first, stop, batch):
+            examples = np.arange(start, min(start + batch, stop))
             try:
-                made = _batch(supply, rng, rows)
+                made = _batch(supply, rng, examples)
             except _ExhaustedError as error:
-                problem = f"{error} has too few different prompts for {size} rows beside the others"
-                remedy = "lower the splits, or add words or templates"
+                problem = f"{error} has too few different prompts for all splits"
+                remedy = "Lower the splits, or add words or templates"
                 raise UserError(spec.source, f"splits.{split}", problem, remedy) from error
-            ids = pa.array(first_id + rows)
-            yield split, pa.record_batch([ids, *made.columns], schema=schema)
-        first_id += size
+            yield split, pa.record_batch([pa.array(examples), *made.columns], schema=schema)
+        first = stop
 
 
 def _batch(
-    supply: "_Supply", rng: np.random.Generator, rows: Int[np.ndarray, " row"]
+    supply: "_Supply", rng: np.random.Generator, examples: Int[np.ndarray, " row"]
 ) -> pa.RecordBatch:
-    """The given rows of a split, without their ids."""
+    """The examples with these ids, without the column of ids."""
     parts, places = [], []
     templates = supply.spec.templates
     for number, template in enumerate(templates):
-        order_of = rows // len(templates) % len(template)
+        order_of = examples // len(templates) % len(template)
         for order, layout in enumerate(template):
-            here = np.flatnonzero((rows % len(templates) == number) & (order_of == order))
+            here = np.flatnonzero((examples % len(templates) == number) & (order_of == order))
             if len(here):
                 prompts, drawn = supply.take(layout, len(here), rng)
                 parts.append(rendering.columns(supply.spec, layout, supply.words, prompts, drawn))

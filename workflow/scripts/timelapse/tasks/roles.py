@@ -43,7 +43,7 @@ def blocks(
             raise UserError(source, f"roles.{role}.follows", problem, advice(leader, roles))
         if leader in followers:
             problem = f"the role {followers[leader]!r} follows {leader!r} already"
-            remedy = f"let {role!r} follow {followers[leader]!r}, or draw it from a list"
+            remedy = f"Let {role!r} follow {followers[leader]!r}, or draw it from a list"
             raise UserError(source, f"roles.{role}.follows", problem, remedy)
         followers[leader] = role
     result = []
@@ -56,15 +56,15 @@ def blocks(
     placed = {role for block in result for role in block.roles}
     if lost := [role for role in roles if role not in placed]:
         problem = f"the role {lost[0]!r} follows itself in the end"
-        remedy = "draw the first role of the chain from a filler list"
+        remedy = "Draw the first role of the chain from a filler list"
         raise UserError(source, f"roles.{lost[0]}.follows", problem, remedy)
     for name, words in fillers.items():
         needed = sum(len(block) for block in result if block.fillers == name)
         if needed == 0:
-            raise UserError(source, f"fillers.{name}", "no role draws from this list", "remove it")
+            raise UserError(source, f"fillers.{name}", "no role draws from this list", "Remove it")
         if needed > len(words):
             problem = f"the roles need {needed} different words, but the list has {len(words)}"
-            raise UserError(source, f"fillers.{name}", problem, "add words, or remove roles")
+            raise UserError(source, f"fillers.{name}", problem, "Add words, or remove roles")
     return tuple(result)
 
 

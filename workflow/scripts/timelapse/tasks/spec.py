@@ -85,7 +85,7 @@ def load_spec(path: str | Path) -> TaskSpec:
     source = Path(path)
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", source.stem):
         problem = f"{source.stem!r} cannot be a task's name"
-        remedy = "rename the file with letters, digits and underscores, starting with a letter"
+        remedy = "Rename the file with letters, digits and underscores, starting with a letter"
         raise UserError(source, "", problem, remedy)
     document = validated(read_yaml(source), SCHEMA, source)
     fillers = {name: tuple(words) for name, words in document["fillers"].items()}
@@ -118,19 +118,15 @@ def load_spec(path: str | Path) -> TaskSpec:
 
 
 def _check_capacity(spec: TaskSpec) -> None:
+    asked = sum(spec.splits.values())
     for place, template in enumerate(spec.templates):
+        share = len(range(place, asked, len(spec.templates)))
         for order, layout in enumerate(template):
-            needed = 0
-            for size in spec.splits.values():
-                share = len(range(place, size, len(spec.templates)))
-                needed += len(range(order, share, len(template)))
+            needed = len(range(order, share, len(template)))
             if needed > (there := spec.capacity(layout)):
-                asked = sum(spec.splits.values())
-                possible = there * len(template) * len(spec.templates)
-                raise UserError(
-                    spec.source,
-                    "splits",
-                    f"{asked} prompts are asked for, but the template {layout.template!r} has too "
-                    f"few for its equal share: there can be about {possible} prompts in all",
-                    "lower the splits, or add words or templates",
+                problem = (
+                    f"of {asked} prompts the template {layout.template!r} has to give {needed} "
+                    f"different ones in each order of its roles, but has {there}"
                 )
+                remedy = "Lower the splits, or add words or templates"
+                raise UserError(spec.source, "splits", problem, remedy)

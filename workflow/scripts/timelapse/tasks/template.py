@@ -75,7 +75,7 @@ def layouts(
         if missing:
             problem = f"the place {{{group}.{missing[0]}}} is missing"
             raise UserError(
-                source, f"templates.{name}", problem, f"mention every place of the group {group!r}"
+                source, f"templates.{name}", problem, f"Mention every place of the group {group!r}"
             )
     result = []
     for order in product(*(permutations(orders[group]) for group in used)):
@@ -99,25 +99,25 @@ def _parsed(
             source,
             key,
             f"the braces at {stray[at : at + 20]!r} do not name a place",
-            "write {role} or {group.1}, and no other braces",
+            "Write {role} or {group.1}, and no other braces",
         )
     if not places:
-        raise UserError(source, key, "the template has no place", "mention a role, such as {role}")
+        raise UserError(source, key, "the template has no place", "Mention a role, such as {role}")
     if text != text.strip():
         problem = f"the prompt {'starts' if text != text.lstrip() else 'ends'} with white space"
-        raise UserError(source, key, problem, "remove it: the answer brings its own space")
+        raise UserError(source, key, problem, "Remove it: the answer brings its own space")
     if any(not (char.isprintable() or char == "\n") for char in text):
-        raise UserError(source, key, "the template has control characters", "remove them")
+        raise UserError(source, key, "the template has control characters", "Remove them")
     for before, after in pairwise(literals):
         if before[-1:].isalnum() or after[:1].isalnum():
             raise UserError(
                 source,
                 key,
                 f"a place touches the letters {(before[-8:] + '{...}' + after[:8])!r}",
-                "put a space or a punctuation mark between them",
+                "Put a space or a punctuation mark between them",
             )
     if any(chunk.count(_MARK) > 1 for chunk in _MARK.join(literals).split()):
-        raise UserError(source, key, "two places stand in one word", "put a space between them")
+        raise UserError(source, key, "two places stand in one word", "Put a space between them")
     return literals, tuple((role, slot or "") for role, slot in places)
 
 
@@ -129,10 +129,10 @@ def _misfit(
         return f"there is no group {role!r} in orders", advice(role, orders)
     if slot and int(slot) > (size := len(orders[role])):
         problem = f"the group {role!r} has {size} places, not {slot}"
-        return problem, "use a smaller number, or add a role to the group"
+        return problem, "Use a smaller number, or add a role to the group"
     if not slot and role in orders:
         problem = f"{{{role}}} names a group of roles, not a role"
-        return problem, f"number its places: {{{role}.1}}, {{{role}.2}} ..."
+        return problem, f"Number its places: {{{role}.1}}, {{{role}.2}} ..."
     if not slot and role not in roles:
         return f"there is no role {role!r}", advice(role, roles)
     return None

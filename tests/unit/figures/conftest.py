@@ -1,23 +1,44 @@
 """Probe tables that look like a real run's: effects that grow in some heads while others fade."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 from timelapse import tables
 
 STEPS = tuple(range(0, 192, 8))
 CORRUPTIONS = ("first", "second", "abc")
 
+Tables = dict[str, list[Path]]
+MakeTable = Callable[[int, float], pa.Table]
 
-def write_run(
-    folder: Path, layers: int, heads: int, steps: tuple[int, ...] = STEPS
-) -> dict[str, list[Path]]:
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Tables:
+    """Tables of four layers with four heads over the steps of a run."""
+    return write_run(tmp_path_factory.mktemp("small"), layers=4, heads=4)
+
+
+@pytest.fixture(scope="session")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Tables:
+    """Tables of GPT-2 small's shape at three steps."""
+    return write_run(tmp_path_factory.mktemp("large"), layers=12, heads=12, steps=(0, 64, 184))
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Tables:
+    """Tables at three steps that a test may spoil."""
+    return write_run(tmp_path, layers=2, heads=3, steps=(0, 64, 184))
+
+
+def write_run(folder: Path, layers: int, heads: int, steps: tuple[int, ...] = STEPS) -> Tables:
     """Write one file for each table and step; returns the paths of each table."""
     random = np.random.default_rng(layers * 100 + heads)
-    paths: dict[str, list[Path]] = {"win_rate": [], "logit_diff": [], "edges": []}
+    paths: Tables = {"win_rate": [], "logit_diff": [], "edges": []}
     makers = {
         "win_rate": _win_rate,
         "logit_diff": _logit_diff(layers, heads, random),
@@ -52,7 +73,7 @@ def _win_rate(step: int, learned: float) -> pa.Table:
     return pa.Table.from_pylist([row], schema=tables.WIN_RATE)
 
 
-def _logit_diff(layers: int, heads: int, random: np.random.Generator):
+def _logit_diff(layers: int, heads: int, random: np.random.Generator) -> MakeTable:
     before = random.normal(0, 0.25, (layers, heads + 2))
     after = before + random.normal(0, 0.1, before.shape)
     after[-2:, : heads // 2] += random.normal(1.0, 0.9, (2, heads // 2))
@@ -62,7 +83,14 @@ def _logit_diff(layers: int, heads: int, random: np.random.Generator):
         now = before + learned * (after - before) + random.normal(0, 0.02, before.shape)
         rows = []
 
-        def add(decomposition, component, layer, head, value, error):
+        def add(
+            decomposition: str,
+            component: str,
+            layer: float,
+            head: int | None,
+            value: float,
+            error: float,
+        ) -> None:
             rows.append(
                 {
                     "step": step,
@@ -77,19 +105,20 @@ def _logit_diff(layers: int, heads: int, random: np.random.Generator):
 
         total = 0.1
         add("stream", "input", 0.0, None, total, 0.02)
-        add("layer", "input", None, None, total, 0.02)
+        add("layer", "input", 0.0, None, total, 0.02)
         for layer in range(layers):
             for head in range(heads):
                 add("head", f"a{layer}.h{head}", layer, head, now[layer, head], 0.05)
             add("head", f"a{layer}.bias", layer, None, now[layer, heads], 0.01)
-            for short, value, depth in (
-                ("a", now[layer, : heads + 1].sum(), layer + 0.5),
-                ("m", now[layer, -1], layer + 1.0),
+            end = f"pre{layer + 1}" if layer + 1 < layers else "final"
+            for short, value, place, depth in (
+                ("a", now[layer, : heads + 1].sum(), f"mid{layer}", layer + 0.5),
+                ("m", now[layer, -1], end, layer + 1.0),
             ):
                 total += value
                 error = 0.05 + 0.1 * abs(value)
                 add("layer", f"{short}{layer}", layer, None, value, error)
-                add("stream", f"{short}{layer}", depth, None, total, 0.05 + 0.06 * depth)
+                add("stream", place, depth, None, total, 0.05 + 0.06 * depth)
         return pa.Table.from_pylist(rows, schema=tables.LOGIT_DIFF)
 
     return make
@@ -108,7 +137,7 @@ def edge_names(layers: int, heads: int) -> list[tuple[str, str]]:
     return edges + [(source, "logits") for source in written]
 
 
-def _edges(layers: int, heads: int, random: np.random.Generator):
+def _edges(layers: int, heads: int, random: np.random.Generator) -> MakeTable:
     pairs = edge_names(layers, heads)
     sources, targets = zip(*pairs, strict=True)
     n = len(pairs)

@@ -1,0 +1,134 @@
+"""Tables that cannot be drawn: the error names the file and what to do."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from timelapse.errors import UserError
+from timelapse.figures.kinds import KINDS
+from timelapse.figures.scene import open_scene
+from timelapse.figures.win_rate import draw_win_rates
+
+Tables = dict[str, list[Path]]
+Spoil = Callable[[Path], object]
+
+
+def rewrite(change: Callable[[pa.Table], pa.Table]) -> Spoil:
+    return lambda path: pq.write_table(change(pq.read_table(path)), path)
+
+
+def open_kind(kind: str, paths: Tables, **options: object) -> object:
+    return open_scene(kind, paths[KINDS[kind].table], paths["win_rate"], "run", "task", options)
+
+
+def with_text(table: pa.Table, column: str) -> pa.Table:
+    texts = pa.array(["?"] * len(table))
+    return table.set_column(table.column_names.index(column), column, texts)
+
+
+SPOILED: dict[str, tuple[Spoil, str]] = {
+    "missing": (Path.unlink, "does not exist"),
+    "corrupt": (lambda path: path.write_bytes(path.read_bytes()[:-40]), "not a readable Parquet"),
+    "no bytes": (lambda path: path.write_bytes(b""), "not a readable Parquet"),
+    "no rows": (rewrite(lambda table: table.slice(0, 0)), "has no rows"),
+    "no column": (rewrite(lambda table: table.drop_columns(["std_error"])), "lacks this column"),
+    "wrong type": (rewrite(lambda table: with_text(table, "std_error")), "is not float"),
+}
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+@pytest.mark.parametrize("fault", SPOILED)
+def test_a_probe_table_that_cannot_be_used_is_named(kind: str, fault: str, own: Tables) -> None:
+    spoil, message = SPOILED[fault]
+    path = own[KINDS[kind].table][1]
+    spoil(path)
+    with pytest.raises(UserError, match=message) as caught:
+        open_kind(kind, own)
+    assert caught.value.source == str(path)
+
+
+def test_a_missing_column_is_named(own: Tables) -> None:
+    rewrite(lambda table: table.drop_columns(["std_error"]))(own["logit_diff"][0])
+    with pytest.raises(UserError) as caught:
+        open_kind("stream", own)
+    assert caught.value.key == "std_error"
+
+
+def test_a_win_rate_table_that_cannot_be_used_is_named(own: Tables) -> None:
+    path = own["win_rate"][2]
+    rewrite(lambda table: table.drop_columns(["ci_low"]))(path)
+    for draw in (
+        lambda: open_kind("head", own),
+        lambda: draw_win_rates({"ioi3": own["win_rate"]}, "run"),
+    ):
+        with pytest.raises(UserError, match="lacks this column") as caught:
+            draw()
+        assert (caught.value.source, caught.value.key) == (str(path), "ci_low")
+
+
+def test_a_step_without_a_win_rate_is_refused(own: Tables) -> None:
+    own["win_rate"].pop()
+    with pytest.raises(UserError, match="no win rate of step 184"):
+        open_kind("stream", own)
+
+
+def test_a_step_that_was_not_measured_is_refused(own: Tables) -> None:
+    scene = open_scene("stream", own["logit_diff"], own["win_rate"], "run", "task")
+    with pytest.raises(UserError, match="no table of step 8"):
+        scene.draw(8)
+
+
+def test_a_table_without_the_rows_that_a_figure_draws_is_refused(own: Tables) -> None:
+    for path in own["logit_diff"]:
+        rewrite(lambda table: table.filter(pa.compute.equal(table["decomposition"], "head")))(path)
+    with pytest.raises(UserError, match="no row has decomposition = stream"):
+        open_kind("stream", own)
+
+
+def test_two_rows_for_one_place_are_refused(own: Tables) -> None:
+    own["logit_diff"].append(own["logit_diff"][0])
+    with pytest.raises(UserError, match="two rows stand for step 0, component input"):
+        open_kind("stream", own)
+
+
+def test_an_unknown_figure_or_option_is_answered_with_the_known_ones(own: Tables) -> None:
+    with pytest.raises(UserError, match="circuit"):
+        open_scene("patch", own["edges"], own["win_rate"], "run", "task")
+    with pytest.raises(UserError, match="edges, method"):
+        open_kind("circuit", own, size=3)
+    with pytest.raises(UserError, match="none"):
+        open_kind("stream", own, edges=3)
+
+
+def test_several_methods_in_one_table_have_to_be_told_apart(own: Tables) -> None:
+    def twice(table: pa.Table) -> pa.Table:
+        other = table.set_column(
+            table.column_names.index("method"), "method", pa.array(["eap-ig"] * len(table))
+        )
+        return pa.concat_tables([table, other])
+
+    for path in own["edges"]:
+        rewrite(twice)(path)
+    with pytest.raises(UserError, match=r"several methods \(eap, eap-ig\)"):
+        open_kind("circuit", own)
+    with pytest.raises(UserError, match="no edges of method other"):
+        open_kind("circuit", own, method="other")
+    open_kind("circuit", own, method="eap-ig")
+
+
+def test_a_circuit_needs_edges(own: Tables) -> None:
+    with pytest.raises(UserError, match=r"figures\.circuit\.edges"):
+        open_kind("circuit", own, edges=0)
+
+
+def test_a_name_that_is_no_node_is_refused(own: Tables) -> None:
+    def rename(table: pa.Table) -> pa.Table:
+        names = [f"L{name}" for name in table["source"].to_pylist()]
+        return table.set_column(table.column_names.index("source"), "source", pa.array(names))
+
+    rewrite(rename)(own["edges"][0])
+    with pytest.raises(UserError, match="not the name of a node"):
+        open_kind("circuit", own)

@@ -1,0 +1,74 @@
+"""Win rate: counted by hand, and its interval."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from tiny_models import gpt2_config
+from transformers import AutoModelForCausalLM
+
+from timelapse.models.prompts import Prompts
+from timelapse.probes.win_rate import wilson_interval, win_rate
+
+
+class FixedLogits:
+    """A model whose logits at the last position are looked up by the prompt's first token."""
+
+    device = "cpu"
+
+    def __init__(self, logits: torch.Tensor) -> None:
+        self.logits = logits
+
+    def __call__(self, tokens: torch.Tensor, logits_to_keep: int) -> SimpleNamespace:
+        return SimpleNamespace(logits=self.logits[tokens[:, 0], None])
+
+
+def bucket(first: list[int], answer: list[int], foils: list[list[int]]) -> Prompts:
+    return Prompts(
+        rows=np.arange(len(first)),
+        tokens=torch.tensor([[token, 0] for token in first]),
+        answer=torch.tensor(answer),
+        foils=torch.tensor(foils),
+        corrupted={},
+        positions={},
+    )
+
+
+LOGITS = torch.tensor([[2.0, 0.0, 1.0, -1.0], [0.0, 3.0, 1.0, 1.0], [0.5, 0.0, 0.0, 4.0]])
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 100])
+def test_wins_and_logit_differences_are_those_counted_by_hand(batch_size: int) -> None:
+    prompts = [bucket([0, 1], [0, 2], [[1, 2], [1, 3]]), bucket([2], [3], [[0, 1]])]
+    (row,) = win_rate(FixedLogits(LOGITS), prompts, batch_size).to_pylist()
+    differences = [2.0 - 0.5, 1.0 - 2.0, 4.0 - 0.25]
+    probabilities = [LOGITS.softmax(-1)[p, a].item() for p, a in [(0, 0), (1, 2), (2, 3)]]
+    assert (row["n"], row["wins"]) == (3, 2)
+    assert row["win_rate"] == pytest.approx(2 / 3)
+    assert row["logit_diff"] == pytest.approx(np.mean(differences))
+    assert row["logit_diff_se"] == pytest.approx(np.std(differences, ddof=1) / 3**0.5)
+    assert row["answer_probability"] == pytest.approx(np.mean(probabilities))
+
+
+def test_a_word_outside_answer_and_foils_can_beat_the_answer() -> None:
+    (row,) = win_rate(FixedLogits(LOGITS), [bucket([1], [2], [[0, 3]])], 10).to_pylist()
+    assert row["wins"] == 0
+    assert row["logit_diff"] > 0
+
+
+def test_wilson_interval_is_the_published_one() -> None:
+    """Newcombe 1998, Stat. Med. 17, table I: 81/263 -> 0.2553 to 0.3662; 0/20 -> 0 to 0.1611."""
+    assert wilson_interval(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
+    assert wilson_interval(0, 20) == pytest.approx((0.0, 0.1611), abs=5e-5)
+
+
+def test_a_transformers_model_is_measured_at_the_last_position() -> None:
+    model = AutoModelForCausalLM.from_config(gpt2_config()).eval()
+    prompts = bucket([5, 6, 7], [1, 2, 3], [[4], [5], [6]])
+    (row,) = win_rate(model, [prompts], 2).to_pylist()
+    logits = model(prompts.tokens).logits[:, -1]
+    wins = (logits.argmax(-1) == prompts.answer).sum().item()
+    difference = (logits[range(3), [1, 2, 3]] - logits[range(3), [4, 5, 6]]).mean().item()
+    assert row["wins"] == wins
+    assert row["logit_diff"] == pytest.approx(difference, abs=1e-5)

@@ -1,0 +1,76 @@
+"""Tiny models with random weights, and prompts for them."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from transformer_lens.model_bridge import TransformerBridge
+from transformers import (
+    AutoModelForCausalLM,
+    GPT2Config,
+    GPTNeoXConfig,
+    LlamaConfig,
+    PretrainedConfig,
+    PreTrainedModel,
+)
+
+from timelapse.models.prompts import Prompts
+
+WORDS = [f"word{number}" for number in range(28)]
+SPECIAL = {"bos_token_id": 1, "eos_token_id": 1, "pad_token_id": 1}
+
+Boot = Callable[[PreTrainedModel], TransformerBridge]
+
+
+def gpt2_config(**changes: object) -> GPT2Config:
+    """A GPT-2 of two layers: LayerNorm, learned positions, biases everywhere."""
+    shape = {"vocab_size": 30, "n_positions": 16, "n_embd": 16, "n_layer": 2, "n_head": 2}
+    return GPT2Config(**{**shape, **SPECIAL, **changes})
+
+
+def llama_config(**changes: object) -> LlamaConfig:
+    """A Llama of two layers: RMSNorm, rotary positions, two heads to a key/value head, no bias."""
+    shape = {"vocab_size": 30, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2}
+    heads = {"num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 16}
+    return LlamaConfig(**{**shape, **heads, **SPECIAL, **changes})
+
+
+def neox_config(**changes: object) -> GPTNeoXConfig:
+    """A GPT-NeoX of two layers: attention and MLP in parallel, partly rotary positions."""
+    shape = {"vocab_size": 30, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2}
+    heads = {"num_attention_heads": 2, "max_position_embeddings": 16, "rotary_pct": 0.5}
+    return GPTNeoXConfig(**{**shape, **heads, **SPECIAL, **changes})
+
+
+def random_model(
+    config: PretrainedConfig, seed: int = 0, dtype: torch.dtype = torch.float32
+) -> PreTrainedModel:
+    """The model with weights large enough that every part matters, norms and biases included."""
+    model = AutoModelForCausalLM.from_config(config, dtype=dtype)
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            noise = torch.randn(weight.shape, generator=generator).to(dtype)
+            is_norm = weight.ndim == 1 and name.endswith("weight")
+            weight.copy_(1 + 0.3 * noise if is_norm else 0.3 * noise)
+    return model.eval()
+
+
+def random_prompts(
+    n: int, length: int, foils: int = 2, corrupted_from: int = 2, seed: int = 0
+) -> Prompts:
+    """Prompts of random words; the corrupted ones differ in two words, from `corrupted_from` on."""
+    random = np.random.default_rng((seed, n, length))
+    tokens = torch.from_numpy(random.integers(2, 30, (n, length)))
+    corrupted = tokens.clone()
+    for column in (corrupted_from, length - 2):
+        corrupted[:, column] = (corrupted[:, column] - 2 + 7) % 28 + 2
+    words = torch.from_numpy(np.stack([random.permutation(28) for _ in range(n)]) + 2)
+    return Prompts(
+        rows=np.arange(n),
+        tokens=tokens,
+        answer=words[:, 0],
+        foils=words[:, 1 : 1 + foils],
+        corrupted={"swap": corrupted},
+        positions={"end": torch.full((n,), length - 1)},
+    )

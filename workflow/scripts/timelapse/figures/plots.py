@@ -1,0 +1,134 @@
+"""What a figure draws, in words of the table it reads: the rows, the axes, their names and units.
+
+Stage: figures. Nothing here needs a plotting library; each plot calls its renderer when it opens,
+so that the list of kinds can be read in no time.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+import pyarrow as pa
+
+if TYPE_CHECKING:
+    from timelapse.figures.drawing import Drawing
+
+Key = str | int | float | bool
+
+
+class Plot(Protocol):
+    """A way to draw a table: a dataclass whose fields a kind states and a config may set."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    def open(self, table: pa.Table, source: str | Path) -> "Drawing":
+        """Prepare a figure whose scales hold every step of `table`.
+
+        Args:
+            table: the probe's rows of all steps.
+            source: where they come from, for messages.
+
+        Raises:
+            UserError: the table has no such rows, or several for one place.
+        """
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line over named places, with its 95 % band.
+
+    Attributes:
+        x: the column whose labels go along the axis.
+        xlabel: what the labels are.
+        ylabel: what the value is, with its unit.
+        where: the rows that are drawn.
+        order: the column that sorts the labels; by appearance if None.
+    """
+
+    x: str
+    xlabel: str
+    ylabel: str
+    where: Mapping[str, Key] = field(default_factory=dict)
+    order: str | None = None
+
+    def open(self, table: pa.Table, source: str | Path) -> "Drawing":
+        """See `Plot.open`."""
+        from timelapse.figures.line import LineDrawing
+
+        return LineDrawing(self, table, source)
+
+
+@dataclass(frozen=True)
+class Bars:
+    """A bar with its 95 % interval for each named place.
+
+    Attributes:
+        x: the column whose labels go along the axis.
+        xlabel: what the labels are.
+        ylabel: what the value is, with its unit.
+        where: the rows that are drawn.
+        order: the column that sorts the labels; by appearance if None.
+        groups: what the labels that begin with a certain letter are called in the legend.
+    """
+
+    x: str
+    xlabel: str
+    ylabel: str
+    where: Mapping[str, Key] = field(default_factory=dict)
+    order: str | None = None
+    groups: Mapping[str, str] = field(default_factory=dict)
+
+    def open(self, table: pa.Table, source: str | Path) -> "Drawing":
+        """See `Plot.open`."""
+        from timelapse.figures.bars import BarsDrawing
+
+        return BarsDrawing(self, table, source)
+
+
+@dataclass(frozen=True)
+class Heatmap:
+    """A grid of coloured cells, or one grid for each value of a column.
+
+    Attributes:
+        rows: the column that runs upwards, the lowest value at the bottom.
+        columns: the column that runs to the right.
+        unit: what the colour stands for, with its unit.
+        where: the rows of the table that are drawn.
+        panel: the column that gets a panel of its own for each value; one panel if None.
+        row_label: what the rows are, if not the column's name.
+        column_label: what the columns are, if not the column's name.
+    """
+
+    rows: str
+    columns: str
+    unit: str
+    where: Mapping[str, Key] = field(default_factory=dict)
+    panel: str | None = None
+    row_label: str | None = None
+    column_label: str | None = None
+
+    def open(self, table: pa.Table, source: str | Path) -> "Drawing":
+        """See `Plot.open`."""
+        from timelapse.figures.heatmap import HeatmapDrawing
+
+        return HeatmapDrawing(self, table, source)
+
+
+@dataclass(frozen=True)
+class Circuit:
+    """The strongest edges of a model's graph, one panel for each corruption.
+
+    Attributes:
+        edges: how many of the strongest edges are chosen before pruning.
+        method: which attribution method, if the table holds several.
+    """
+
+    edges: int = 30
+    method: str | None = None
+
+    def open(self, table: pa.Table, source: str | Path) -> "Drawing":
+        """See `Plot.open`."""
+        from timelapse.figures.graph import CircuitDrawing
+
+        return CircuitDrawing(self, table, source)
