@@ -24,4 +24,4 @@ rule all:
     default_target: True
     input:
         [f"results/runs/{run}/figures/win_rate.png" for run in STUDY.runs],
-        [f"results/runs/{run.name}/{task}/figures/{figure}.gif" for run in STUDY.runs.values() for task in run.evaluate for figure in FILMS],
+        [picture for run in STUDY.runs.values() for picture in pictures(run)],

@@ -6,7 +6,7 @@ sys.path.insert(0, str(SCRIPTS))
 
 from timelapse.errors import UserError
 from timelapse.provenance import library_files
-from timelapse.study import read_study
+from timelapse.study import Run, read_study
 from timelapse.tasks.spec import load_spec
 
 try:

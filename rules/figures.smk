@@ -2,6 +2,7 @@
 # A film's job also draws its frames; a frame asked for by name is redrawn alone.
 FILMS = {"stream": "logit_diff", "layer": "logit_diff", "head": "logit_diff", "circuit": "edges"}
 GRAPHS = ["circuit"]
+PICTURES = [figure for figure in FILMS if figure not in GRAPHS]
 
 
 rule draw_win_rate:
@@ -27,9 +28,12 @@ rule draw_win_rate:
 
 
 for run in STUDY.runs.values():
-    for name, figures, suffixes in (
-        ("film", [figure for figure in FILMS if figure not in GRAPHS], ["png"]),
-        ("graph_film", GRAPHS, ["png", "svg", "json"]),
+    folder = f"results/runs/{run.name}/{{task}}/figures/{{figure}}"
+    # One block for all three: Snakemake then knows that a film's job has drawn a frame.
+    for name, figures, outputs, log_suffix in (
+        ("frame", FILMS, [folder + "/step-{step}.{suffix}"], "-{step}-{suffix}"),
+        ("film", PICTURES, run.frames(folder, "png"), ""),
+        ("graph_film", GRAPHS, run.frames(folder, "png", "svg", "json"), ""),
     ):
 
         rule:
@@ -40,6 +44,8 @@ for run in STUDY.runs.values():
             wildcard_constraints:
                 task="|".join(run.evaluate),
                 figure="|".join(figures),
+                step="|".join(run.step_names),
+                suffix="png" if name == "film" else "png|svg|json",
             input:
                 tables=lambda wildcards, run=run: run.tables(
                     FILMS[wildcards.figure], wildcards.task
@@ -47,48 +53,32 @@ for run in STUDY.runs.values():
                 win_rates=run.tables("win_rate"),
                 code=library_files(SCRIPTS / "draw_film.py"),
             output:
-                [
-                    f"results/runs/{run.name}/{{task}}/figures/{{figure}}/step-{step}.{suffix}"
-                    for step in run.step_names
-                    for suffix in suffixes
-                ],
-                f"results/runs/{run.name}/{{task}}/figures/{{figure}}.gif",
+                outputs,
             params:
                 run=run.name,
                 options=lambda wildcards: STUDY.figures.get(wildcards.figure, {}),
             log:
-                f"logs/draw_film/{run.name}-{{task}}-{{figure}}.log",
+                f"logs/draw_{name}/{run.name}-{{task}}-{{figure}}{log_suffix}.log",
             conda:
                 "../envs/figures.yaml"
             script:
                 "../workflow/scripts/draw_film.py"
 
-    rule:
-        name:
-            f"draw_frame_{run.name}"
-        message:
-            f"Drawing {{wildcards.figure}} of run {run.name} on {{wildcards.task}} at step {{wildcards.step}}"
-        wildcard_constraints:
-            task="|".join(run.evaluate),
-            figure="|".join(FILMS),
-            step="|".join(run.step_names),
-            suffix="png|svg|json",
-        input:
-            tables=lambda wildcards, run=run: run.tables(FILMS[wildcards.figure], wildcards.task),
-            win_rates=run.tables("win_rate"),
-            code=library_files(SCRIPTS / "draw_film.py"),
-        output:
-            f"results/runs/{run.name}/{{task}}/figures/{{figure}}/step-{{step}}.{{suffix}}",
-        params:
-            run=run.name,
-            options=lambda wildcards: STUDY.figures.get(wildcards.figure, {}),
-        log:
-            f"logs/draw_frame/{run.name}-{{task}}-{{figure}}-{{step}}-{{suffix}}.log",
-        conda:
-            "../envs/figures.yaml"
-        script:
-            "../workflow/scripts/draw_film.py"
-
     workflow.ruleorder(
         f"draw_frame_{run.name}", f"draw_film_{run.name}", f"draw_graph_film_{run.name}"
     )
+
+
+def pictures(run: Run) -> list[str]:
+    """What a run's figures are asked for by: their films, or frames that an existing film lost."""
+    films = [
+        f"results/runs/{run.name}/{task}/figures/{figure}.gif"
+        for task in run.evaluate
+        for figure in FILMS
+    ]
+    wanted = []
+    for film in films:
+        frames = run.frames(film.removesuffix(".gif"), "png")[:-1]
+        lost = [frame for frame in frames if not Path(frame).exists()]
+        wanted.extend(lost if lost and Path(film).exists() else [film])
+    return wanted

@@ -69,7 +69,7 @@ def test_scales_do_not_depend_on_which_step_is_drawn_first(kind: str, small: Tab
 @ALL_KINDS
 def test_a_frame_names_what_it_shows_and_where_training_stands(kind: str, small: Tables) -> None:
     scene = scene_of(kind, small)
-    for step, rate in ((0, "41 %"), (64, "75 %"), (184, "96 %")):
+    for step, rate in ((0, "42 %"), (64, "75 %"), (184, "96 %")):
         scene.draw(step)
         said = list(words(figure_of(scene)))
         assert KINDS[kind].title in said
@@ -159,7 +159,7 @@ def test_a_long_run_name_stays_clear_of_the_timeline(kind: str, own: Tables) -> 
     figure = figure_of(scene)
     timeline = figure.axes[-1].get_window_extent().x0
     caption = next(text for text in figure.texts if text.get_text().startswith("a_run"))
-    assert caption.get_window_extent().x1 < timeline - 20
+    assert caption.get_window_extent().x1 < timeline - 45
 
 
 def test_a_film_has_every_frame_loops_for_ever_and_rests_at_the_end(

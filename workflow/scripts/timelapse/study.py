@@ -53,6 +53,13 @@ class Run:
         folder = f"results/runs/{self.name}/{task}/{probe}"
         return [f"{folder}/step-{step}.parquet" for step in self.step_names]
 
+    def frames(self, folder: str, *suffixes: str) -> list[str]:
+        """The pictures of the kept steps in a figure's folder, and last their film."""
+        pictures = [
+            f"{folder}/step-{step}.{suffix}" for step in self.step_names for suffix in suffixes
+        ]
+        return [*pictures, f"{folder}.gif"]
+
 
 @dataclass(frozen=True)
 class Study:

@@ -31,14 +31,14 @@ def name_ticks(axes: Axes, labels: Sequence[object], width: float) -> None:
     """
     names = [tick_name(label) for label in labels]
     longest = max(map(len, names))
-    fitting = 72 * width / len(names) / (longest + 0.6) / _EMS_PER_CHARACTER
+    fitting = 72 * width / len(names) / (longest + 0.6) / style.EMS_PER_CHARACTER
     if fitting >= _SMALLEST_LEVEL:
         axes.set_xticks(range(len(names)), names, size=min(fitting, style.TICK))
         axes.tick_params(axis="x", length=0)
     else:
         size = max(style.SMALLEST, min(style.TICK, 72 * width / len(names) / 1.2))
         axes.set_xticks(range(len(names)), names, size=size, rotation=90)
-        style.raise_floor(axes, (longest - 2) * _EMS_PER_CHARACTER * size / 72)
+        style.raise_floor(axes, (longest - 2) * style.EMS_PER_CHARACTER * size / 72)
 
 
 def tick_name(label: object) -> str:
@@ -46,5 +46,4 @@ def tick_name(label: object) -> str:
     return f"{label:g}" if isinstance(label, float) else str(label)
 
 
-_EMS_PER_CHARACTER = 0.58
 _SMALLEST_LEVEL = 9.0

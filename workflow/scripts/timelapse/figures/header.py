@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Float, Int
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from timelapse.errors import UserError
 from timelapse.figures import style
@@ -47,6 +48,24 @@ class WinRates:
             )
 
 
+def percent(fraction: float) -> str:
+    """A stored fraction in whole percent; halves are rounded as if it had no float32 error."""
+    return f"{100 * round(float(fraction), 6):.0f}"
+
+
+def write_heading(figure: Figure, title: str, caption: str, room: float) -> Text:
+    """Write both at the upper left, at most `room` inches wide; returns the caption."""
+    width, height = figure.get_size_inches()
+    left = style.MARGIN / width
+    heading = figure.text(
+        left, 1 - 0.42 / height, title, size=style.TITLE, weight="bold", va="center"
+    )
+    below = figure.text(left, 1 - 0.76 / height, caption, size=style.CAPTION, va="center")
+    style.fit(heading, room)
+    style.fit(below, room)
+    return below
+
+
 class Header:
     """Title, caption and timeline of a figure; `show` moves it to another step."""
 
@@ -60,16 +79,9 @@ class Header:
         """
         self._names, self._rates = names, rates
         width, height = figure.get_size_inches()
-        room = width - TIMELINE - 2.6 * style.MARGIN
-        left = style.MARGIN / width
-        heading = figure.text(
-            left, 1 - 0.42 / height, title, size=style.TITLE, weight="bold", va="center"
-        )
-        style.fit(heading, room)
-        self._caption = figure.text(left, 1 - 0.76 / height, "", size=style.CAPTION, va="center")
+        room = width - TIMELINE - 2 * style.MARGIN - 0.7
         longest = max((self._words(row) for row in range(len(rates.steps))), key=len)
-        self._caption.set_text(longest)
-        style.fit(self._caption, room)
+        self._caption = write_heading(figure, title, longest, room)
         axes = style.add_axes(figure, width - style.MARGIN - TIMELINE, height - 0.72, TIMELINE, 0.5)
         axes.fill_between(rates.steps, rates.low, rates.high, color=style.FAINT, linewidth=0)
         axes.plot(rates.steps, rates.rate, color=style.MUTED, linewidth=1.2)
@@ -102,11 +114,11 @@ class Header:
 
     def _words(self, row: int) -> str:
         rates = self._rates
-        percent = [f"{100 * part[row]:.0f}" for part in (rates.rate, rates.low, rates.high)]
+        rate, low, high = (percent(part[row]) for part in (rates.rate, rates.low, rates.high))
         return " · ".join(
             (
                 *self._names,
                 f"step {rates.steps[row]}",
-                f"win rate {percent[0]} % (95 % interval {percent[1]}–{percent[2]} %)",
+                f"win rate {rate} % (95 % interval {low}–{high} %)",
             )
         )

@@ -4,6 +4,7 @@ Stage: figures. Small grids carry their numbers; large ones mark the cells whose
 includes 0.
 """
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -39,10 +40,11 @@ class HeatmapDrawing:
         self._spread = style.Z95 * np.nan_to_num(grid.error).reshape(shape)
         bound = float(np.nanmax(np.abs(self._value))) or 1.0
         self._norm = CenteredNorm(0.0, bound)
+        self._decimals = max(0, 2 - math.floor(math.log10(bound)))
 
         height, floor = 7.4, 0.95
         self.figure = style.new_figure(style.WIDTH, height)
-        gap, bar = 0.35, 1.35
+        gap, bar = 0.35, 1.35 + 0.2 * len(plot.unit.splitlines())
         wide = (style.WIDTH - 1.0 - bar - gap * (len(panels) - 1)) / len(panels)
         tall = height - floor - style.HEADER - 0.45
         numbered = max(len(rows), len(columns)) <= NUMBERED and wide / len(columns) > 0.6
@@ -111,12 +113,12 @@ class HeatmapDrawing:
                 shade = self._norm(value)
                 for text, at in zip(texts, np.ndindex(value.shape), strict=True):
                     known = np.isfinite(value[at])
-                    text.set_text(_words(value[at], spread[at]) if known else "")
+                    text.set_text(_words(value[at], spread[at], self._decimals) if known else "")
                     text.set_color("white" if abs(shade[at] - 0.5) > 0.32 else style.INK)
             else:
                 rows, columns = np.nonzero(np.abs(value) <= spread)
                 self._marks[number].set_data(columns, rows)
 
 
-def _words(value: float, spread: float) -> str:
-    return f"{value:+.2f}\n±{spread:.2f}".replace("-", "−")
+def _words(value: float, spread: float, decimals: int) -> str:
+    return f"{value:+.{decimals}f}\n±{spread:.{decimals}f}".replace("-", "−")

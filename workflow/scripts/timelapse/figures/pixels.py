@@ -20,7 +20,7 @@ SECONDS_PER_FRAME = 0.35
 HOLD = 1.5
 
 COLORS = 256
-EXACT = 160
+EXACT = 208
 """Colours of the palette that are taken as they are."""
 SAMPLED = 2
 """The palette looks at every second pixel across and down."""
@@ -67,7 +67,7 @@ def write_gif(
         mode="L",
         is_batch=True,
         palette=palette.tobytes(),
-        duration=times,
+        duration=times if len(frames) > 1 else times[0],
         loop=0,
     )
 

@@ -30,11 +30,14 @@ BLUE, ORANGE = "#0072B2", "#D55E00"
 GREEN, PURPLE, YELLOW, SKY, AMBER = "#009E73", "#CC79A7", "#F0E442", "#56B4E9", "#E69F00"
 SERIES = (BLUE, ORANGE, GREEN, PURPLE, AMBER, SKY, INK)
 DIVERGING = matplotlib.colormaps["RdBu"].resampled(101)
-"""So few colours that a GIF's palette holds them all."""
+"""Few enough colours for a GIF's palette."""
 
 TITLE, CAPTION, LABEL, TICK, SMALL, SMALLEST = 16.0, 12.0, 12.0, 11.0, 9.5, 6.5
 
 Z95 = 1.96
+
+EMS_PER_CHARACTER = 0.58
+"""Width of an average character, a little generous."""
 
 _RC: dict[Any, Any] = {
     "font.family": "sans-serif",
@@ -80,10 +83,9 @@ def add_axes(figure: Figure, left: float, bottom: float, width: float, height: f
 
 
 def fit(text: Text, width: float) -> None:
-    """Shrink a text until it is at most `width` inches wide."""
-    wide = text.get_window_extent().width / DPI
-    if wide > width:
-        text.set_fontsize(float(text.get_fontsize()) * width / wide)
+    """Shrink a text until it is at most `width` inches wide; hinting makes that take some steps."""
+    while (wide := text.get_window_extent().width / DPI) > width:
+        text.set_fontsize(float(text.get_fontsize()) * min(width / wide, 0.98))
 
 
 def limits(low: np.ndarray, high: np.ndarray, pad: float = 0.06) -> tuple[float, float]:

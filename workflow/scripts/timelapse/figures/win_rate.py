@@ -1,7 +1,7 @@
 """Win rates of a run on all its tasks over the steps of fine-tuning. Stage: figures."""
 
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from itertools import cycle, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from timelapse import tables
 from timelapse.errors import UserError
 from timelapse.figures import style
-from timelapse.figures.header import WinRates
+from timelapse.figures.header import WinRates, percent, write_heading
 from timelapse.figures.pixels import Frame, pixels
 from timelapse.figures.reading import read_tables
 
@@ -41,27 +41,23 @@ def win_rate_figure(win_rate_tables: Mapping[str, Sequence[Path]], run: str) -> 
     with style.applied():
         height = 6.6
         figure = style.new_figure(style.WIDTH, height)
-        figure.text(
-            style.MARGIN / style.WIDTH,
-            1 - 0.42 / height,
+        about = "share of prompts whose most likely next token is the answer"
+        write_heading(
+            figure,
             "Win rate over fine-tuning",
-            size=style.TITLE,
-            weight="bold",
-            va="center",
+            f"{run} · {about} · band: Wilson 95 % interval",
+            style.WIDTH - 2 * style.MARGIN,
         )
-        figure.text(
-            style.MARGIN / style.WIDTH,
-            1 - 0.76 / height,
-            f"{run} · share of prompts whose most likely next token is the answer"
-            " · band: Wilson 95 % interval",
-            size=style.CAPTION,
-            va="center",
-        )
+        said = [
+            f"{task}  {percent(rate.rate[0])} % → {percent(rate.rate[-1])} %"
+            for task, rate in rates.items()
+        ]
+        aside = 0.4 + max(map(len, said)) * style.EMS_PER_CHARACTER * style.TICK / 72
         tall = height - 0.8 - style.HEADER - 0.2
         ends = np.array([rate.rate[-1] for rate in rates.values()])
-        axes = style.add_axes(figure, 1.0, 0.8, style.WIDTH - 3.2, tall)
-        for (task, rate), color, at in zip(
-            rates.items(), _colors(len(rates)), _apart(ends, 0.055), strict=True
+        axes = style.add_axes(figure, 1.0, 0.8, style.WIDTH - 1.0 - aside, tall)
+        for (task, rate), words, color, at in zip(
+            rates.items(), said, cycle(style.SERIES), _apart(ends, 0.055), strict=False
         ):
             axes.fill_between(rate.steps, rate.low, rate.high, color=color, alpha=0.18, linewidth=0)
             axes.plot(
@@ -76,7 +72,7 @@ def win_rate_figure(win_rate_tables: Mapping[str, Sequence[Path]], run: str) -> 
                 zorder=3,
             )
             axes.annotate(
-                f"{task}  {rate.rate[0]:.0%} → {rate.rate[-1]:.0%}".replace("%", " %"),
+                words,
                 (1.015, at),
                 xycoords=("axes fraction", "data"),
                 color=color,
@@ -93,14 +89,13 @@ def win_rate_figure(win_rate_tables: Mapping[str, Sequence[Path]], run: str) -> 
     return figure
 
 
-def _colors(n: int) -> list[str]:
-    return [style.SERIES[number % len(style.SERIES)] for number in range(n)]
-
-
 def _apart(places: np.ndarray, gap: float) -> np.ndarray:
-    """Move labels at least `gap` away from each other, as little as a single sweep manages."""
-    order = np.argsort(-places, kind="stable")
+    """Move labels at least `gap` away from each other: downwards, and up again from 0."""
+    falling = np.argsort(-places, kind="stable")
     moved = places.astype(float).copy()
-    for above, below in pairwise(order):
+    for above, below in pairwise(falling):
         moved[below] = min(moved[below], moved[above] - gap)
+    moved[falling[-1]] = max(moved[falling[-1]], 0.0)
+    for below, above in pairwise(falling[::-1]):
+        moved[above] = max(moved[above], moved[below] + gap)
     return moved

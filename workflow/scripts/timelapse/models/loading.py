@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
+from safetensors import SafetensorError
 from transformer_lens.model_bridge import TransformerBridge
 from transformers import (
     AutoModelForCausalLM,
@@ -39,17 +39,23 @@ def load_model(folder: Path, device: str, dtype: torch.dtype = torch.float32) ->
     Raises:
         UserError: the folder is no whole model folder with safetensors.
     """
+    remedy = "Give a Hugging Face folder with config.json and whole safetensors"
     try:
-        model = AutoModelForCausalLM.from_pretrained(
-            folder, local_files_only=True, use_safetensors=True, dtype=dtype
-        )
-    except (OSError, ValueError) as error:
-        raise UserError(
+        model, report = AutoModelForCausalLM.from_pretrained(
             folder,
-            "",
-            f"it does not load as a causal language model ({str(error).splitlines()[0]})",
-            "Give a Hugging Face folder with config.json and model.safetensors",
-        ) from error
+            local_files_only=True,
+            use_safetensors=True,
+            dtype=dtype,
+            output_loading_info=True,
+        )
+    except (OSError, ValueError, SafetensorError) as error:
+        reason = str(error).splitlines()[0].rstrip(".")
+        problem = f"it does not load as a causal language model ({reason})"
+        raise UserError(folder, "", problem, remedy) from error
+    if report["missing_keys"]:
+        missing = sorted(report["missing_keys"])
+        problem = f"{len(missing)} weights are missing, {missing[0]} among them"
+        raise UserError(folder, "model.safetensors", problem, remedy)
     return model.to(device).eval()
 
 
@@ -63,7 +69,7 @@ def each_model(
     model = load_model(folders[0], device, dtype)
     yield model
     for folder in folders[1:]:
-        _copy_weights(dict(model.named_parameters()), folder)
+        _copy_weights(dict(model.named_parameters()), load_model(folder, device, dtype))
         yield model
 
 
@@ -79,12 +85,26 @@ def each_bridge(
     bridge.requires_grad_(False)
     yield bridge
     for folder in folders[1:]:
-        _copy_weights(parameters, folder)
+        _copy_weights(parameters, load_model(folder, device, dtype))
+        _split_again(bridge)
         yield bridge
 
 
-def _copy_weights(parameters: dict[str, torch.nn.Parameter], folder: Path) -> None:
+def _copy_weights(parameters: dict[str, torch.nn.Parameter], other: PreTrainedModel) -> None:
     with torch.no_grad():
-        for file in sorted(folder.glob("*.safetensors")):
-            for name, value in load_file(file).items():
-                parameters[name].copy_(value)
+        for name, value in other.named_parameters():
+            parameters[name].copy_(value)
+
+
+def _split_again(bridge: TransformerBridge) -> None:
+    """Bring the q, k and v that a bridge has cut out of a joint weight up to date with it."""
+    for block in bridge.blocks:
+        attention = block.attn
+        if not hasattr(attention, "split_qkv_matrix"):
+            continue
+        parts = attention.split_qkv_matrix(attention.original_component)
+        with torch.no_grad():
+            for name, part in zip("qkv", parts, strict=True):
+                target = getattr(attention, name).original_component
+                for key, value in part.named_parameters():
+                    dict(target.named_parameters())[key].copy_(value)

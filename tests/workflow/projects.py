@@ -1,0 +1,95 @@
+"""Copies of the workflow with a config of their own, and how Snakemake is called in them."""
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+
+ROOT = Path(__file__).parents[2]
+HOUSE = ("Snakefile", "rules", "workflow", "tasks", "profiles", "envs")
+CONFIG = """\
+seed: 0
+models:
+  base:
+    embedded:
+      layers: 2
+      heads: 2
+      width: 16
+      mixture: {ioi2: 2, ambiguous3: 1}
+      steps: 6
+      batch: 8
+runs:
+  tiny:
+    model: base
+    task: ioi3
+    evaluate: [ioi2, ioi3]
+    steps: 4
+    batch: 4
+    learning_rate: 1e-3
+    checkpoints: {every: 2}
+probes:
+  win_rate: {prompts: 12}
+  logit_diff: {prompts: 6, batch: 4}
+  edges: {prompts: 4}
+"""
+
+
+@dataclass(frozen=True)
+class Project:
+    """A copy of the workflow with a config of its own."""
+
+    folder: Path
+
+    def snakemake(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        return subprocess.run(
+            [sys.executable, "-m", "snakemake", *arguments],
+            cwd=self.folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=900,
+        )
+
+    def planned(self, *arguments: str) -> dict[str, int]:
+        """How many jobs of each rule a dry run lists, without `all`."""
+        done = self.snakemake("-n", *arguments)
+        assert done.returncode == 0, done.stdout + done.stderr
+        counts: dict[str, int] = {}
+        lines = iter((done.stdout + done.stderr).splitlines())
+        for line in lines:
+            if line.startswith("Job stats"):
+                next(lines), next(lines)
+                for row in lines:
+                    name, count = row.split()
+                    if name == "total":
+                        break
+                    counts[name] = int(count)
+                break
+        counts.pop("all", None)
+        return counts
+
+    def replace(self, file: str, old: str, new: str) -> None:
+        path = self.folder / file
+        text = path.read_text()
+        assert text.count(old) >= 1, f"{old!r} is not in {file}"
+        path.write_text(text.replace(old, new))
+
+    def remove(self, file: str) -> None:
+        path = self.folder / file
+        assert path.exists(), file
+        path.unlink()
+
+
+def new_project(folder: Path, config: str = CONFIG) -> Project:
+    for name in HOUSE:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            folder.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    (folder / "config.yaml").write_text(config)
+    return Project(folder)

@@ -1,0 +1,76 @@
+"""What a user sees after a mistake: one message, at once, and no traceback."""
+
+from collections.abc import Callable
+
+import pytest
+from projects import CONFIG, Project
+
+
+def config(old: str, new: str) -> Callable[[Project], None]:
+    return lambda project: project.replace("config.yaml", old, new)
+
+
+def spec(old: str, new: str) -> Callable[[Project], None]:
+    return lambda project: project.replace("tasks/ioi3.yaml", old, new)
+
+
+MISTAKES = {
+    "unknown key": (config("seed: 0", "sead: 0"), "config.yaml: sead", "seed"),
+    "wrong type": (config("steps: 4", "steps: four"), "config.yaml: runs.tiny.steps", "integer"),
+    "duplicate key": (config("seed: 0", "seed: 0\nseed: 1"), "config.yaml", "seed"),
+    "unknown model": (config("model: base", "model: bass"), "runs.tiny.model", "base"),
+    "unknown task": (
+        config("evaluate: [ioi2, ioi3]", "evaluate: [ioi2, ioi4]"),
+        "runs.tiny.evaluate",
+        "ioi4",
+    ),
+    "a path as a name": (config("tiny:", "../tiny:"), "config.yaml: runs", "../tiny"),
+    "heads that do not fit": (config("heads: 2", "heads: 3"), "embedded.heads", "16"),
+    "a checkpoint after the end": (
+        config("checkpoints: {every: 2}", "checkpoints: {steps: [9]}"),
+        "runs.tiny.checkpoints.steps",
+        "9",
+    ),
+    "unknown role in a spec": (spec("answer: io\n", "answer: oi\n"), "tasks/ioi3.yaml", "io"),
+    "duplicate key in a spec": (spec("answer: io\n", "answer: io\nanswer: io\n"), "ioi3.yaml", "answer"),
+    "no corruptions": (spec("corruptions:", "corrupted:"), "tasks/ioi3.yaml", "corruptions"),
+    "a tab": (spec("answer: io", "\tanswer: io"), "tasks/ioi3.yaml", "tab"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_is_told_in_one_message(fresh, name: str) -> None:
+    change, place, hint = MISTAKES[name]
+    project = fresh(CONFIG)
+    change(project)
+    done = project.snakemake("--cores", "1")
+    printed = done.stdout + done.stderr
+    assert done.returncode != 0
+    assert "Traceback" not in printed
+    assert place in printed
+    assert hint in printed
+    assert not (project.folder / "results").exists()
+
+
+def test_a_damaged_table_is_named_in_the_job_log(copy: Project) -> None:
+    table = "results/runs/tiny/ioi3/logit_diff/step-000002.parquet"
+    (copy.folder / table).write_bytes(b"PAR1 not a table")
+    done = copy.snakemake("results/runs/tiny/ioi3/figures/layer.gif")
+    printed = done.stdout + done.stderr
+    assert done.returncode != 0
+    assert printed.count(f"error: {table}") == 1
+    assert "Traceback" not in printed
+
+
+def test_words_that_the_model_does_not_know_are_told_before_fine_tuning(copy: Project) -> None:
+    copy.replace("tasks/ioi3.yaml", "Alice", "Zoe")
+    done = copy.snakemake("--cores", "2", "results/runs/tiny/training.parquet")
+    printed = done.stdout + done.stderr
+    assert done.returncode != 0
+    assert "error: results/datasets/ioi3/train.parquet" in printed
+    assert "Traceback" not in printed
+
+
+def test_a_config_of_its_own_is_another_study(copy: Project) -> None:
+    copy.folder.joinpath("other.yaml").write_text("runs: {tiny: {evaluate: [ioi3]}}\n")
+    assert copy.planned("--configfile", "other.yaml") == {"draw_win_rate": 1}

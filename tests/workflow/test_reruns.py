@@ -1,0 +1,151 @@
+"""What reruns when one thing changes: exactly what stands on it."""
+
+from collections.abc import Callable
+
+import pytest
+from projects import ROOT, Project
+
+RUN = "results/runs/tiny"
+LIBRARY = "workflow/scripts/timelapse"
+MEASURED = {"win_rate_tiny": 2, "logit_diff_tiny": 2, "edges_tiny": 2}
+FILMS = {"draw_film_tiny": 6, "draw_graph_film_tiny": 2, "draw_win_rate": 1}
+AFTER_FINETUNING = MEASURED | FILMS
+AFTER_BASE = {"train_embedded": 1, "finetune_tiny": 1} | AFTER_FINETUNING
+ALL = {"expand_task": 3} | AFTER_BASE
+
+
+def appended(file: str) -> Callable[[Project], None]:
+    def change(project: Project) -> None:
+        path = project.folder / file
+        path.write_text(path.read_text() + "\nCHANGED = 1\n")
+
+    return change
+
+
+def replaced(file: str, old: str, new: str) -> Callable[[Project], None]:
+    return lambda project: project.replace(file, old, new)
+
+
+def removed(file: str) -> Callable[[Project], None]:
+    return lambda project: project.remove(file)
+
+
+CHANGES = {
+    "nothing": (lambda project: None, {}),
+    "a figure's option": (
+        replaced("config.yaml", "edges: {prompts: 4}", "edges: {prompts: 4}\nfigures: {circuit: {edges: 5}}"),
+        {"draw_graph_film_tiny": 2},
+    ),
+    "a probe's prompts": (
+        replaced("config.yaml", "logit_diff: {prompts: 6", "logit_diff: {prompts: 5"),
+        {"logit_diff_tiny": 2, "draw_film_tiny": 6},
+    ),
+    "two settings swapped": (
+        replaced("config.yaml", "{prompts: 6, batch: 4}", "{prompts: 4, batch: 6}"),
+        {"logit_diff_tiny": 2, "draw_film_tiny": 6},
+    ),
+    "the learning rate of the run": (
+        replaced("config.yaml", "learning_rate: 1e-3", "learning_rate: 2e-3"),
+        {"finetune_tiny": 1} | AFTER_FINETUNING,
+    ),
+    "the base model's steps": (replaced("config.yaml", "steps: 6", "steps: 7"), AFTER_BASE),
+    "the seed": (replaced("config.yaml", "seed: 0", "seed: 1"), ALL),
+    "a task of the mixture alone": (
+        replaced("tasks/ambiguous3.yaml", "train: 20000", "train: 19999"),
+        {"expand_task": 1} | AFTER_BASE,
+    ),
+    "a comment in a task nobody uses": (
+        replaced("tasks/newcomer.yaml", "description:", "# changed\ndescription:"),
+        {},
+    ),
+    "how figures look": (appended(f"{LIBRARY}/figures/style.py"), FILMS),
+    "how heatmaps are drawn": (
+        appended(f"{LIBRARY}/figures/heatmap.py"),
+        {"draw_film_tiny": 6, "draw_graph_film_tiny": 2},
+    ),
+    "the attribution kernel": (
+        appended(f"{LIBRARY}/circuits/attribution.py"),
+        {"edges_tiny": 2, "draw_graph_film_tiny": 2},
+    ),
+    "the win rate": (
+        appended(f"{LIBRARY}/probes/win_rate.py"),
+        {"win_rate_tiny": 2} | FILMS,
+    ),
+    "the script of a rule": (
+        appended("workflow/scripts/logit_diff.py"),
+        {"logit_diff_tiny": 2, "draw_film_tiny": 6},
+    ),
+    "a film deleted": (removed(f"{RUN}/ioi3/figures/head.gif"), {"draw_film_tiny": 1}),
+    "a picture deleted": (
+        removed(f"{RUN}/ioi3/figures/head/step-000002.png"),
+        {"draw_frame_tiny": 1},
+    ),
+    "a table deleted": (
+        removed(f"{RUN}/ioi3/edges/step-000002.parquet"),
+        {"edges_tiny": 1, "draw_graph_film_tiny": 1},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_change_reruns_what_stands_on_it_and_no_more(copy: Project, name: str) -> None:
+    change, rerun = CHANGES[name]
+    change(copy)
+    assert copy.planned() == rerun
+
+
+def test_one_picture_is_redrawn_alone_and_as_it_was(copy: Project) -> None:
+    target = f"{RUN}/ioi3/figures/circuit/step-000002.png"
+    before = (copy.folder / target).read_bytes()
+    copy.remove(target)
+    assert copy.planned(target) == {"draw_frame_tiny": 1}
+    done = copy.snakemake(target)
+    assert done.returncode == 0, done.stderr
+    assert (copy.folder / target).read_bytes() == before
+    assert copy.planned() == {}
+    assert copy.planned(target) == {}
+
+
+def test_a_film_is_redrawn_as_it_was(copy: Project) -> None:
+    target = f"{RUN}/ioi2/figures/stream.gif"
+    before = (copy.folder / target).read_bytes()
+    copy.remove(target)
+    assert copy.planned(target) == {"draw_film_tiny": 1}
+    assert copy.snakemake("--cores", "1", target).returncode == 0
+    assert (copy.folder / target).read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "results/datasets/ioi3/validation.parquet",
+        "results/models/base",
+        f"{RUN}/checkpoints/step-000002",
+        f"{RUN}/training.parquet",
+        f"{RUN}/ioi2/win_rate/step-000004.parquet",
+        f"{RUN}/ioi3/logit_diff/step-000000.parquet",
+        f"{RUN}/ioi3/edges/step-000002.parquet",
+        f"{RUN}/ioi3/figures/layer/step-000000.png",
+        f"{RUN}/ioi3/figures/circuit/step-000004.svg",
+        f"{RUN}/ioi3/figures/circuit/step-000004.json",
+        f"{RUN}/ioi3/figures/circuit.gif",
+        f"{RUN}/figures/win_rate.png",
+    ],
+)
+def test_every_path_of_the_contract_is_a_target(finished: Project, target: str) -> None:
+    assert finished.planned(target) == {}
+
+
+def test_the_shipped_study_has_the_jobs_that_its_config_asks_for(fresh) -> None:
+    project = fresh((ROOT / "config.yaml").read_text())
+    assert project.planned() == {
+        "expand_task": 8,
+        "train_embedded": 1,
+        "finetune_two_to_three": 1,
+        "win_rate_two_to_three": 2,
+        "logit_diff_two_to_three": 2,
+        "edges_two_to_three": 2,
+        "draw_film_two_to_three": 6,
+        "draw_graph_film_two_to_three": 2,
+        "draw_win_rate": 1,
+    }

@@ -1,0 +1,117 @@
+"""The tiny study: what it leaves behind, and that the same seed leaves the same."""
+
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from projects import Project
+from PIL import Image
+
+from timelapse import tables
+
+STEPS = ("000000", "000002", "000004")
+RUN = "results/runs/tiny"
+PROBES = {
+    "win_rate": tables.WIN_RATE,
+    "logit_diff": tables.LOGIT_DIFF,
+    "edges": tables.EDGES,
+}
+
+
+def expected_files() -> set[str]:
+    files = {f"{RUN}/training.parquet", f"{RUN}/figures/win_rate.png"}
+    for task in ("ioi2", "ioi3"):
+        for step in STEPS:
+            files |= {f"{RUN}/{task}/{probe}/step-{step}.parquet" for probe in PROBES}
+            files |= {
+                f"{RUN}/{task}/figures/{figure}/step-{step}.png"
+                for figure in ("stream", "layer", "head", "circuit")
+            }
+            files |= {f"{RUN}/{task}/figures/circuit/step-{step}.{kind}" for kind in ("svg", "json")}
+        files |= {
+            f"{RUN}/{task}/figures/{figure}.gif" for figure in ("stream", "layer", "head", "circuit")
+        }
+    return files
+
+
+def files_under(folder: Path) -> set[str]:
+    return {
+        str(path.relative_to(folder.parents[2]))
+        for path in folder.rglob("*")
+        if path.is_file() and "checkpoints" not in path.parts
+    }
+
+
+def test_every_table_and_picture_is_where_the_contract_says(finished: Project) -> None:
+    assert files_under(finished.folder / RUN) == expected_files()
+    for step in STEPS:
+        folder = finished.folder / RUN / "checkpoints" / f"step-{step}"
+        kinds = {path.suffix for path in folder.iterdir() if not path.name.startswith(".")}
+        assert kinds == {".json", ".safetensors"}
+
+
+@pytest.mark.parametrize("task", ["ioi2", "ioi3"])
+@pytest.mark.parametrize("probe", PROBES)
+def test_a_probe_folder_is_one_dataset_over_the_steps(
+    finished: Project, task: str, probe: str
+) -> None:
+    table = pq.read_table(finished.folder / RUN / task / probe)
+    assert table.schema.equals(PROBES[probe])
+    assert set(table["step"].to_pylist()) == {0, 2, 4}
+
+
+def test_edges_cover_every_corruption_and_are_not_zero(finished: Project) -> None:
+    table = pq.read_table(finished.folder / RUN / "ioi3" / "edges").to_pandas()
+    assert set(table.corruption) == {"first", "second", "abc"}
+    assert table.groupby("corruption").score.apply(lambda score: score.abs().max()).min() > 0
+
+
+def test_step_0_is_the_model_that_the_run_starts_from(finished: Project) -> None:
+    base = finished.folder / "results/models/base/model.safetensors"
+    kept = finished.folder / RUN / "checkpoints/step-000000/model.safetensors"
+    assert base.read_bytes() == kept.read_bytes()
+
+
+def test_a_film_has_a_frame_for_every_checkpoint(finished: Project) -> None:
+    with Image.open(finished.folder / RUN / "ioi3/figures/head.gif") as film:
+        assert film.n_frames == len(STEPS)
+
+
+def test_the_graph_names_its_run_task_and_step(finished: Project) -> None:
+    text = (finished.folder / RUN / "ioi3/figures/circuit/step-000002.json").read_text()
+    graph = json.loads(text)["graph"]
+    assert (graph["run"], graph["task"], graph["step"]) == ("tiny", "ioi3", 2)
+
+
+def test_the_training_state_is_gone_when_the_training_is_done(finished: Project) -> None:
+    assert not list((finished.folder / ".cache/timelapse/training").iterdir())
+
+
+@pytest.mark.slow
+def test_two_fresh_runs_give_the_same_files(finished: Project, fresh) -> None:
+    again = fresh()
+    done = again.snakemake("--cores", "2")
+    assert done.returncode == 0, done.stderr
+    compared = 0
+    for path in sorted((finished.folder / "results").rglob("*")):
+        if not path.is_file() or path.name.startswith(".snakemake"):
+            continue
+        other = again.folder / path.relative_to(finished.folder)
+        compared += 1
+        if path.name == "training.parquet":
+            seconds = ["seconds"]
+            assert pq.read_table(path).drop(seconds).equals(pq.read_table(other).drop(seconds))
+        else:
+            assert path.read_bytes() == other.read_bytes(), path
+    assert compared > 60
+
+
+@pytest.mark.slow
+def test_another_seed_gives_another_model(finished: Project, fresh) -> None:
+    other = fresh()
+    other.replace("config.yaml", "seed: 0", "seed: 1")
+    done = other.snakemake("--cores", "2", "results/models/base")
+    assert done.returncode == 0, done.stderr
+    weights = "results/models/base/model.safetensors"
+    assert (other.folder / weights).read_bytes() != (finished.folder / weights).read_bytes()
