@@ -24,4 +24,4 @@ rule all:
     default_target: True
     input:
         [f"results/runs/{run}/figures/win_rate.png" for run in STUDY.runs],
-        [picture for run in STUDY.runs.values() for picture in pictures(run)],
+        [picture for run in STUDY.runs.values() for picture in run.pictures(KINDS)],

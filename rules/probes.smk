@@ -4,49 +4,49 @@ for run in STUDY.runs.values():
     rule:
         name:
             f"win_rate_{run.name}"
-        message:
-            f"Measuring the win rate of run {run.name} on {{wildcards.task}}"
-        wildcard_constraints:
-            task="|".join(run.evaluate),
         input:
             checkpoints=run.checkpoints,
             dataset="results/datasets/{task}/test.parquet",
             code=library_files(SCRIPTS / "win_rate.py"),
         output:
             tables=run.tables("win_rate"),
-        params:
-            probe=STUDY.probes["win_rate"],
+        log:
+            f"logs/win_rate/{run.name}-{{task}}.log",
+        wildcard_constraints:
+            task="|".join(run.evaluate),
+        conda:
+            "../envs/torch.yaml"
         threads: 1
         resources:
             gpu=1,
-        log:
-            f"logs/win_rate/{run.name}-{{task}}.log",
-        conda:
-            "../envs/torch.yaml"
+        params:
+            probe=STUDY.probes["win_rate"],
+        message:
+            f"Measuring the win rate of run {run.name} on {{wildcards.task}}"
         script:
             "../workflow/scripts/win_rate.py"
 
     rule:
         name:
             f"logit_diff_{run.name}"
-        message:
-            f"Decomposing the logit difference of run {run.name} on {{wildcards.task}}"
-        wildcard_constraints:
-            task="|".join(run.evaluate),
         input:
             checkpoints=run.checkpoints,
             dataset="results/datasets/{task}/test.parquet",
             code=library_files(SCRIPTS / "logit_diff.py"),
         output:
             tables=run.tables("logit_diff"),
-        params:
-            probe=STUDY.probes["logit_diff"],
+        log:
+            f"logs/logit_diff/{run.name}-{{task}}.log",
+        wildcard_constraints:
+            task="|".join(run.evaluate),
+        conda:
+            "../envs/torch.yaml"
         threads: 1
         resources:
             gpu=1,
-        log:
-            f"logs/logit_diff/{run.name}-{{task}}.log",
-        conda:
-            "../envs/torch.yaml"
+        params:
+            probe=STUDY.probes["logit_diff"],
+        message:
+            f"Decomposing the logit difference of run {run.name} on {{wildcards.task}}"
         script:
             "../workflow/scripts/logit_diff.py"

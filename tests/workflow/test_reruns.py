@@ -33,7 +33,11 @@ def removed(file: str) -> Callable[[Project], None]:
 CHANGES = {
     "nothing": (lambda project: None, {}),
     "a figure's option": (
-        replaced("config.yaml", "edges: {prompts: 4}", "edges: {prompts: 4}\nfigures: {circuit: {edges: 5}}"),
+        replaced(
+            "config.yaml",
+            "edges: {prompts: 4}",
+            "edges: {prompts: 4}\nfigures: {circuit: {edges: 5}}",
+        ),
         {"draw_graph_film_tiny": 2},
     ),
     "a probe's prompts": (

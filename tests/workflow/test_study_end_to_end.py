@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from projects import Project
 from PIL import Image
+from projects import Project
 
 from timelapse import tables
 
@@ -28,9 +28,12 @@ def expected_files() -> set[str]:
                 f"{RUN}/{task}/figures/{figure}/step-{step}.png"
                 for figure in ("stream", "layer", "head", "circuit")
             }
-            files |= {f"{RUN}/{task}/figures/circuit/step-{step}.{kind}" for kind in ("svg", "json")}
+            files |= {
+                f"{RUN}/{task}/figures/circuit/step-{step}.{kind}" for kind in ("svg", "json")
+            }
         files |= {
-            f"{RUN}/{task}/figures/{figure}.gif" for figure in ("stream", "layer", "head", "circuit")
+            f"{RUN}/{task}/figures/{figure}.gif"
+            for figure in ("stream", "layer", "head", "circuit")
         }
     return files
 

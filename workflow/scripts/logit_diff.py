@@ -1,4 +1,4 @@
-"""Rule logit_diff: the logit difference by stream, layer and head of every checkpoint of a run on one task."""
+"""Rule logit_diff: the logit difference of every checkpoint by stream, layer and head."""
 
 from functools import partial
 from pathlib import Path
@@ -8,8 +8,8 @@ from job import start
 
 def main(smk):
     from timelapse.models.loading import each_bridge
-    from timelapse.probes.sweep import sweep
     from timelapse.probes.logit_diff import logit_diff
+    from timelapse.probes.sweep import sweep
 
     sweep(
         each_bridge,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,11 @@ class Run:
         return tuple(f"{step:06d}" for step in self.steps)
 
     @property
+    def training(self) -> dict[str, Any]:
+        """All that its checkpoints depend on besides the model and the dataset."""
+        return {"recipe": self.recipe, "steps": list(self.steps), "seed": self.seed}
+
+    @property
     def checkpoints(self) -> list[str]:
         """The folders of the kept steps."""
         return [f"results/runs/{self.name}/checkpoints/step-{step}" for step in self.step_names]
@@ -59,6 +65,15 @@ class Run:
             f"{folder}/step-{step}.{suffix}" for step in self.step_names for suffix in suffixes
         ]
         return [*pictures, f"{folder}.gif"]
+
+    def pictures(self, figures: Iterable[str]) -> list[str]:
+        """What a run's figures are asked for by: their films, or frames that a film there lost."""
+        wanted = []
+        for task, figure in product(self.evaluate, figures):
+            *frames, film = self.frames(f"results/runs/{self.name}/{task}/figures/{figure}", "png")
+            lost = [frame for frame in frames if not Path(frame).exists()]
+            wanted.extend(lost if lost and Path(film).exists() else [film])
+        return wanted
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,11 @@ class Kind:
     plot: Plot
     options: tuple[str, ...] = ()
 
+    @property
+    def is_graph(self) -> bool:
+        """Whether its pictures are also written as SVG and JSON."""
+        return isinstance(self.plot, Circuit)
+
     def with_options(self, options: Mapping[str, object]) -> "Kind":
         """The same kind with some fields of its plot set.
 

@@ -14,6 +14,9 @@ from timelapse.models.tokenizer import word_tokenizer
 from timelapse.models.training import Recipe, train
 from timelapse.seeds import derived_seed, generator
 
+INITIAL_STD = 0.06
+"""Of the weights. GPT-2's 0.02 is meant for a width of 768; 1/sqrt(128) is 0.09. At width 128 the
+heads that solve two-object IOI form about three times sooner with it."""
 WARMUP = 100
 DECAYING_SHARE = 0.3
 """Share of the steps over which the learning rate falls to zero."""
@@ -86,6 +89,7 @@ def new_model(
         resid_pdrop=0.0,
         embd_pdrop=0.0,
         attn_pdrop=0.0,
+        initializer_range=INITIAL_STD,
         bos_token_id=tokenizer.eos_token_id,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
