@@ -21,6 +21,7 @@ from timelapse.figures.kinds import KINDS
 from timelapse.figures.line import LineDrawing
 from timelapse.figures.plots import Heatmap
 from timelapse.figures.reading import read_tables
+from timelapse.figures.renderers import open_drawing
 from timelapse.figures.scene import Scene, open_scene
 
 Tables = dict[str, list[Path]]
@@ -28,7 +29,7 @@ Tables = dict[str, list[Path]]
 
 def drawing_of(kind: str, paths: Tables, **options: object):
     table = read_tables(paths[KINDS[kind].table], KINDS[kind].schema)
-    return KINDS[kind].with_options(options).plot.open(table, "tables")
+    return open_drawing(KINDS[kind].with_options(options).plot, table, "tables")
 
 
 def rows(path: Path, decomposition: str) -> list[dict[str, object]]:
@@ -137,7 +138,7 @@ def test_numbers_have_the_decimals_that_the_scale_needs(scale: float, words: str
             "std_error": [abs(0.1 * scale) / 1.96] * 2,
         }
     )
-    drawing = Heatmap(rows="layer", columns="head", unit="logits").open(table, "table")
+    drawing = open_drawing(Heatmap(rows="layer", columns="head", unit="logits"), table, "table")
     drawing.show(0)
     assert drawing._texts[0][0].get_text() == words
 
@@ -155,7 +156,7 @@ def test_a_heatmap_can_have_a_panel_for_each_corruption() -> None:
         }
     )
     plot = Heatmap(rows="layer", columns="position", panel="corruption", unit="recovered")
-    drawing = plot.open(table, "table")
+    drawing = open_drawing(plot, table, "table")
     drawing.show(0)
     titles = [axes.get_title(loc="left") for axes in drawing.figure.axes[:2]]
     assert titles == ["corruption: first", "corruption: second"]
@@ -319,7 +320,7 @@ def test_shared_keys_and_values_are_drawn_and_lead_to_every_reader() -> None:
         },
         schema=tables.EDGES,
     )
-    drawing = KINDS["circuit"].plot.open(table, "table")
+    drawing = open_drawing(KINDS["circuit"].plot, table, "table")
     assert isinstance(drawing, CircuitDrawing)
     drawing.show(0)
     links = drawing.selection.document(0, {})["edges"]

@@ -6,6 +6,7 @@ rows it draws and what its axes are called. Nothing else has to change.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pyarrow as pa
 
@@ -41,7 +42,7 @@ class Kind:
         """Whether its pictures are also written as SVG and JSON."""
         return isinstance(self.plot, Circuit)
 
-    def with_options(self, options: Mapping[str, object]) -> "Kind":
+    def with_options(self, options: Mapping[str, Any]) -> "Kind":
         """The same kind with some fields of its plot set.
 
         Raises:

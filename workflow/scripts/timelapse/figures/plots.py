@@ -1,37 +1,13 @@
 """What a figure draws, in words of the table it reads: the rows, the axes, their names and units.
 
-Stage: figures. Nothing here needs a plotting library; each plot calls its renderer when it opens,
-so that the list of kinds can be read in no time.
+Stage: figures. Nothing here needs a plotting library, so that the list of kinds can be read in no
+time; `renderers.py` says how each plot is drawn.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
-
-import pyarrow as pa
-
-if TYPE_CHECKING:
-    from timelapse.figures.drawing import Drawing
 
 Key = str | int | float | bool
-
-
-class Plot(Protocol):
-    """A way to draw a table: a dataclass whose fields a kind states and a config may set."""
-
-    __dataclass_fields__: ClassVar[dict[str, Any]]
-
-    def open(self, table: pa.Table, source: str | Path) -> "Drawing":
-        """Prepare a figure whose scales hold every step of `table`.
-
-        Args:
-            table: the probe's rows of all steps.
-            source: where they come from, for messages.
-
-        Raises:
-            UserError: the table has no such rows, or several for one place.
-        """
 
 
 @dataclass(frozen=True)
@@ -51,12 +27,6 @@ class Line:
     ylabel: str
     where: Mapping[str, Key] = field(default_factory=dict)
     order: str | None = None
-
-    def open(self, table: pa.Table, source: str | Path) -> "Drawing":
-        """See `Plot.open`."""
-        from timelapse.figures.line import LineDrawing
-
-        return LineDrawing(self, table, source)
 
 
 @dataclass(frozen=True)
@@ -78,12 +48,6 @@ class Bars:
     where: Mapping[str, Key] = field(default_factory=dict)
     order: str | None = None
     groups: Mapping[str, str] = field(default_factory=dict)
-
-    def open(self, table: pa.Table, source: str | Path) -> "Drawing":
-        """See `Plot.open`."""
-        from timelapse.figures.bars import BarsDrawing
-
-        return BarsDrawing(self, table, source)
 
 
 @dataclass(frozen=True)
@@ -108,12 +72,6 @@ class Heatmap:
     row_label: str | None = None
     column_label: str | None = None
 
-    def open(self, table: pa.Table, source: str | Path) -> "Drawing":
-        """See `Plot.open`."""
-        from timelapse.figures.heatmap import HeatmapDrawing
-
-        return HeatmapDrawing(self, table, source)
-
 
 @dataclass(frozen=True)
 class Circuit:
@@ -127,8 +85,5 @@ class Circuit:
     edges: int = 30
     method: str | None = None
 
-    def open(self, table: pa.Table, source: str | Path) -> "Drawing":
-        """See `Plot.open`."""
-        from timelapse.figures.graph import CircuitDrawing
 
-        return CircuitDrawing(self, table, source)
+Plot = Line | Bars | Heatmap | Circuit
