@@ -75,7 +75,8 @@ def new_model(
     """An untrained GPT-2 without dropout, its weights drawn from the seed.
 
     Args:
-        settings: `layers`, `heads`, `width` and `context`.
+        settings: `layers`, `heads`, `width`, `context` and, if not four times the width,
+            `mlp_width`.
         tokenizer: gives the vocabulary and the special tokens.
         seed: of the weights.
     """
@@ -83,6 +84,7 @@ def new_model(
         vocab_size=len(tokenizer),
         n_positions=settings["context"],
         n_embd=settings["width"],
+        n_inner=settings.get("mlp_width"),
         n_layer=settings["layers"],
         n_head=settings["heads"],
         activation_function="gelu_pytorch_tanh",
