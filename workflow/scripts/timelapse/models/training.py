@@ -32,9 +32,12 @@ from transformers import (
     TrainerState,
     TrainingArguments,
 )
+from transformers.utils import logging
 
 from timelapse import tables
 from timelapse.models.checkpoints import save_checkpoint, step_folder
+
+logging.set_verbosity_error()
 
 IGNORED = -100
 """Label of a token that carries no loss."""
