@@ -1,4 +1,6 @@
 # Measurements of every checkpoint on every evaluated task: one job per run, task and probe.
+KEPT = {key: STUDY.activations[key] for key in ("dtype", "rows")}
+
 for run in STUDY.runs.values():
 
     rule:
@@ -41,6 +43,7 @@ for run in STUDY.runs.values():
             tables=run.tables("logit_diff"),
         params:
             probe=STUDY.probes["logit_diff"],
+            activations=KEPT,
         threads: 1
         resources:
             gpu=1,
