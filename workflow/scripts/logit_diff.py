@@ -1,4 +1,4 @@
-"""Rule logit_diff: the logit difference by stream, layer and head of every checkpoint of a run on one task."""
+"""Rule logit_diff: the logit difference by stream, layer and head, checkpoint by checkpoint."""
 
 from functools import partial
 from pathlib import Path

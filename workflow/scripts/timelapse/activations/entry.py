@@ -22,7 +22,7 @@ _DTYPES = {
     "BF16": torch.bfloat16,
 }
 _CODES = {dtype: code for code, dtype in _DTYPES.items()}
-_METADATA = "__metadata__"
+_METADATA, _CHECKSUMS = "__metadata__", "checksums"
 
 
 class Damaged(Exception):
@@ -36,7 +36,7 @@ def packed(tensors: Mapping[str, Float[Tensor, "*shape"]]) -> bytes:
         name: _checksum(name, _CODES[tensor.dtype], list(tensor.shape), _bytes(tensor))
         for name, tensor in tensors.items()
     }
-    return safetensors.torch.save(tensors, metadata=checksums)
+    return safetensors.torch.save(tensors, metadata={_CHECKSUMS: json.dumps(checksums)})
 
 
 def names_in(path: Path) -> set[str]:
@@ -59,14 +59,14 @@ def unpacked(path: Path, names: Collection[str]) -> dict[str, Float[Tensor, "*sh
     """
     with path.open("rb") as file:
         header, start = _header(file), file.tell()
-        checksums = header.get(_METADATA, {})
-        found = {}
-        for name in sorted(set(names) & header.keys() - {_METADATA}):
-            try:
-                found[name] = _tensor(file, start, name, header[name], checksums[name])
-            except (KeyError, TypeError, ValueError, RuntimeError) as error:
-                raise Damaged(f"{path}: {name} is damaged") from error
-    return found
+        try:
+            checksums = json.loads(header[_METADATA][_CHECKSUMS])
+            return {
+                name: _tensor(file, start, name, header[name], checksums[name])
+                for name in sorted(set(names) & header.keys() - {_METADATA})
+            }
+        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+            raise Damaged(f"{path} is damaged") from error
 
 
 def _header(file: BinaryIO) -> dict[str, Any]:
@@ -78,7 +78,7 @@ def _header(file: BinaryIO) -> dict[str, Any]:
     except (ValueError, RecursionError):
         header = None
     if not isinstance(header, dict):
-        raise Damaged(f"{file.name}: the header is damaged")
+        raise Damaged(f"{file.name} is damaged")
     return header
 
 
