@@ -34,7 +34,7 @@ def dataset(tmp_path: Path) -> Path:
     """Prompts of two lengths in turn."""
     rows = []
     for number in range(N_ROWS):
-        words = [WORDS[(number * 5 + place * 3) % 20] for place in range(5 + number % 2)]
+        words = [WORDS[(number * 7 + place * 3) % 20] for place in range(5 + number % 2)]
         start = len(" ".join(words[:-1])) + 1
         rows.append(
             {
