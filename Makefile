@@ -6,6 +6,8 @@ CORES ?= all
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 LOCK := requirements.lock
+# Threads that wait by spinning are many times slower on a shared machine.
+export OMP_WAIT_POLICY := PASSIVE
 
 .PHONY: run test lint format lock report clean
 

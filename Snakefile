@@ -15,6 +15,7 @@ resource_scopes:
 include: "rules/common.smk"
 include: "rules/datasets.smk"
 include: "rules/models.smk"
+include: "rules/activations.smk"
 include: "rules/probes.smk"
 include: "rules/circuits.smk"
 include: "rules/figures.smk"

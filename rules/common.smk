@@ -16,6 +16,9 @@ try:
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
+# Scripts read here, and not among their params, what no result stands on.
+config.update(store=STUDY.store, activations=STUDY.activations, probes=STUDY.probes)
+
 
 wildcard_constraints:
     run="|".join(STUDY.runs),

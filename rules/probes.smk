@@ -1,4 +1,6 @@
 # Measurements of every checkpoint on every evaluated task: one job per run, task and probe.
+KEPT = {key: STUDY.activations[key] for key in ("dtype", "rows")}
+
 for run in STUDY.runs.values():
 
     rule:
@@ -46,6 +48,7 @@ for run in STUDY.runs.values():
             gpu=1,
         params:
             probe=STUDY.probes["logit_diff"],
+            activations=KEPT,
         message:
             f"Decomposing the logit difference of run {run.name} on {{wildcards.task}}"
         script:

@@ -48,6 +48,18 @@ CHANGES = {
         replaced("config.yaml", "{prompts: 6, batch: 4}", "{prompts: 4, batch: 6}"),
         {"logit_diff_tiny": 2, "draw_film_tiny": 6},
     ),
+    "how large the store may get": (
+        replaced("config.yaml", "seed: 0", "seed: 0\nactivations: {cap_gb: 1}"),
+        {},
+    ),
+    "the precision of the store": (
+        replaced("config.yaml", "seed: 0", "seed: 0\nactivations: {dtype: float16}"),
+        {"logit_diff_tiny": 2, "draw_film_tiny": 6},
+    ),
+    "how activations are stored": (
+        appended(f"{LIBRARY}/activations/stored.py"),
+        {"logit_diff_tiny": 2, "draw_film_tiny": 6},
+    ),
     "the learning rate of the run": (
         replaced("config.yaml", "learning_rate: 1e-3", "learning_rate: 2e-3"),
         {"finetune_tiny": 1} | AFTER_FINETUNING,

@@ -9,6 +9,7 @@ from PIL import Image
 from projects import Project
 
 from timelapse import tables
+from timelapse.activations.keys import checkpoint_digest
 
 STEPS = ("000000", "000002", "000004")
 RUN = "results/runs/tiny"
@@ -89,6 +90,36 @@ def test_the_graph_names_its_run_task_and_step(finished: Project) -> None:
 
 def test_the_training_state_is_gone_when_the_training_is_done(finished: Project) -> None:
     assert not list((finished.folder / ".cache/timelapse/training").iterdir())
+
+
+def test_the_store_reports_what_it_holds_and_serves_a_probe_that_runs_again(copy: Project) -> None:
+    before = _reported(copy)
+    held = list((copy.folder / ".cache/timelapse/activations").rglob("*.safetensors"))
+    assert before["entries"] == str(len(held)) == str(2 * len(STEPS))
+    assert int(before["misses"]) == len(held)
+    table = f"{RUN}/ioi3/logit_diff/step-000002.parquet"
+    measured = (copy.folder / table).read_bytes()
+    copy.remove(table)
+    assert copy.snakemake("--cores", "1", table).returncode == 0
+    after = _reported(copy)
+    assert (copy.folder / table).read_bytes() == measured
+    assert (after["entries"], after["misses"]) == (before["entries"], before["misses"])
+    assert int(after["hits"].split()[0]) > int(before["hits"].split()[0])
+
+
+def _reported(project: Project) -> dict[str, str]:
+    """The lines that `snakemake store_report` prints."""
+    done = project.snakemake("store_report")
+    assert done.returncode == 0, done.stderr
+    lines = {line[:14].strip(): line[14:] for line in done.stdout.splitlines()}
+    assert lines["to clear"] == f"rm -r {project.folder.resolve()}/.cache/timelapse/activations"
+    return lines
+
+
+def test_the_base_model_and_step_0_share_activations(finished: Project) -> None:
+    step_0 = checkpoint_digest(finished.folder / RUN / "checkpoints/step-000000")
+    assert checkpoint_digest(finished.folder / "results/models/base") == step_0
+    assert checkpoint_digest(finished.folder / RUN / "checkpoints/step-000002") != step_0
 
 
 @pytest.mark.slow

@@ -82,6 +82,7 @@ class Study:
 
     seed: int
     store: str
+    activations: dict[str, Any]
     models: dict[str, Model]
     runs: dict[str, Run]
     probes: dict[str, dict[str, Any]]
@@ -139,6 +140,7 @@ def read_study(config: Mapping[str, Any], files: Iterable[str | Path], task_fold
     study = Study(
         seed=seed,
         store=document["store"],
+        activations=document["activations"],
         models=models,
         runs=runs,
         probes=document["probes"],

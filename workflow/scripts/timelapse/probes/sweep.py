@@ -1,7 +1,7 @@
 """A probe's way through the checkpoints of a run: one process, one table a checkpoint."""
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -40,20 +40,34 @@ def sweep(
     Raises:
         UserError: the dataset or a checkpoint cannot be used.
     """
-    prompts = encode(
-        read_dataset(dataset).slice(0, n_prompts), load_tokenizer(checkpoints[0]), dataset
-    )
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    prompts = first_prompts(dataset, checkpoints[0], n_prompts)
+    measured = (probe(model, prompts) for model in each(checkpoints, device()))
+    write_each(measured, checkpoints, tables, title)
+
+
+def first_prompts(dataset: Path, checkpoint: Path, n_prompts: int) -> list[Prompts]:
+    """The first rows of a dataset in the tokens of a checkpoint."""
+    return encode(read_dataset(dataset).slice(0, n_prompts), load_tokenizer(checkpoint), dataset)
+
+
+def device() -> str:
+    """Where models run."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def write_each(
+    measured: Iterable[pa.Table], checkpoints: Sequence[Path], paths: Sequence[Path], title: str
+) -> None:
+    """Write the table of every checkpoint when it is measured, with its step."""
     bar = tqdm(
-        zip(checkpoints, tables, each(checkpoints, device), strict=True),
+        zip(checkpoints, paths, measured, strict=True),
         desc=title,
         total=len(checkpoints),
         unit="checkpoint",
         file=sys.stderr,
     )
-    for checkpoint, path, model in bar:
-        measured = probe(model, prompts)
-        step = pa.array([int(checkpoint.name.removeprefix("step-"))] * len(measured), pa.int32())
+    for checkpoint, path, table in bar:
+        step = pa.array([int(checkpoint.name.removeprefix("step-"))] * len(table), pa.int32())
         pq.write_table(
-            measured.add_column(0, pa.field("step", pa.int32(), nullable=False), step), path
+            table.add_column(0, pa.field("step", pa.int32(), nullable=False), step), path
         )
