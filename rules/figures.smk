@@ -1,6 +1,14 @@
 # Pictures and films, drawn from probe tables alone: no model, no torch.
 # A film's job also draws its frames; a frame asked for by name is redrawn alone.
-FILMS = {"stream": "logit_diff", "layer": "logit_diff", "head": "logit_diff", "circuit": "edges"}
+FILMS = {
+    **dict.fromkeys(["stream", "layer", "head"], "logit_diff"),
+    **dict.fromkeys(
+        ["patch_resid", "patch_attn", "patch_mlp", "patch_z", "patch_q", "patch_k", "patch_v"]
+        + ["patch_pattern", "out_vs_value", "out_vs_pattern"],
+        "patching",
+    ),
+    "circuit": "edges",
+}
 GRAPHS = ["circuit"]
 PICTURES = [figure for figure in FILMS if figure not in GRAPHS]
 

@@ -50,3 +50,31 @@ for run in STUDY.runs.values():
             "../envs/torch.yaml"
         script:
             "../workflow/scripts/logit_diff.py"
+
+    rule:
+        name:
+            f"patching_{run.name}"
+        message:
+            f"Patching clean activations of run {run.name} into corrupted {{wildcards.task}} prompts"
+        wildcard_constraints:
+            task="|".join(run.evaluate),
+        input:
+            checkpoints=run.checkpoints,
+            dataset="results/datasets/{task}/test.parquet",
+            code=library_files(SCRIPTS / "patching.py"),
+        output:
+            tables=run.tables("patching"),
+        params:
+            probe=STUDY.probes["patching"],
+            corruptions=lambda wildcards: [
+                corruption.name for corruption in SPECS[wildcards.task].corruptions
+            ],
+        threads: 1
+        resources:
+            gpu=1,
+        log:
+            f"logs/patching/{run.name}-{{task}}.log",
+        conda:
+            "../envs/torch.yaml"
+        script:
+            "../workflow/scripts/patching.py"

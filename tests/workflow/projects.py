@@ -34,6 +34,7 @@ probes:
   win_rate: {prompts: 12}
   logit_diff: {prompts: 6, batch: 4}
   edges: {prompts: 4}
+  patching: {prompts: 4}
 """
 
 

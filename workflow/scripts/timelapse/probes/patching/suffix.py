@@ -21,15 +21,20 @@ from timelapse.probes.patching.decoder import Decoder
 from timelapse.probes.patching.entrances import Entrances, attention, entry_layer
 from timelapse.probes.patching.runs import Runs
 
-NUMBERS = 2**24
-"""Numbers in the widest activation (that within an MLP) at a time, which bounds the memory."""
+NUMBERS = {"cpu": 2**21, "cuda": 2**27}
+"""Numbers in the widest activation (that within an MLP) at a time, by the kind of device.
+
+It bounds the memory; on a CPU what fits its caches is fastest.
+"""
 
 
 class SuffixPatcher:
     """Patches cells of a model that is a `Decoder`. See `probe.Patcher`."""
 
-    def __init__(self, decoder: Decoder, numbers: int = NUMBERS) -> None:
-        self._decoder, self._numbers = decoder, numbers
+    def __init__(self, decoder: Decoder, numbers: int | None = None) -> None:
+        device = decoder.unembedding.device.type
+        self._decoder = decoder
+        self._numbers = NUMBERS.get(device, NUMBERS["cpu"]) if numbers is None else numbers
 
     @torch.no_grad()
     def __call__(self, runs: Runs, cells: Sequence[Cell]) -> Float[Tensor, "cell batch"]:
