@@ -33,8 +33,8 @@ runs:
 probes:
   win_rate: {prompts: 12}
   logit_diff: {prompts: 6, batch: 4}
-  edges: {prompts: 4}
   patching: {prompts: 4}
+  edges: {prompts: 4}
 """
 
 
@@ -88,7 +88,9 @@ class Project:
 def new_project(folder: Path, config: str = CONFIG) -> Project:
     for name in HOUSE:
         if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(
+                ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__")
+            )
         else:
             folder.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)

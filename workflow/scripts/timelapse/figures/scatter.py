@@ -23,6 +23,9 @@ from timelapse.figures.reading import Pivot, pivot, where
 _DEPTHS = (0.0, 0.92)
 """The part of the colour map in use: its palest end is hard to see on white."""
 
+_SMALL = 0.15
+"""The share of the largest value in the figure up to which a head gets no name."""
+
 _SIDES = [(1, 0), (0, 1), (-1, 0), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1)]
 """Where a name may stand beside its point, the best first."""
 
@@ -57,11 +60,9 @@ class ScatterDrawing:
                 axes.set_ylabel(plot.ylabel)
             else:
                 axes.tick_params(labelleft=False)
-            largest = np.nanmax(np.abs(self._value[:, number]), axis=(0, 2))
-            named = np.argsort(-largest, kind="stable")[: plot.named]
+            named = {at: names[at] for at in _standing_out(self._value, number, plot.named)}
             first = self._shown(0, number)
-            texts = {int(at): names[at] for at in named}
-            self._panels.append(_Panel(axes, first, np.repeat(colors, len(heads), 0), texts))
+            self._panels.append(_Panel(axes, first, np.repeat(colors, len(heads), 0), named))
         right = 1.0 + len(panels) * (side + gap) - gap
         scale = style.add_axes(self.figure, right + 0.3, floor, 0.22, side)
         norm = BoundaryNorm(np.arange(len(layers) + 1) - 0.5, len(layers))
@@ -76,7 +77,12 @@ class ScatterDrawing:
         if self._limits[0] > low or self._limits[1] < high:
             words += " What lies beyond the axes is drawn at their ends."
         note = self.figure.text(
-            1.0 / style.WIDTH, 0.25 / height, words, size=style.SMALL, color=style.MUTED, va="center"
+            1.0 / style.WIDTH,
+            0.25 / height,
+            words,
+            size=style.SMALL,
+            color=style.MUTED,
+            va="center",
         )
         style.fit(note, style.WIDTH - 1.0 - style.MARGIN)
 
@@ -87,6 +93,18 @@ class ScatterDrawing:
 
     def _shown(self, index: int, panel: int) -> Float[np.ndarray, "head axis"]:
         return np.clip(self._value[index, panel], *self._limits)
+
+
+def _standing_out(
+    value: Float[np.ndarray, "step panel head axis"], panel: int, most: int
+) -> list[int]:
+    """The heads of a panel with the largest values at any step, leaving out what is small in all.
+
+    They are the same for every step, so that names do not come and go in a film.
+    """
+    largest = np.nan_to_num(np.abs(value)).max(axis=(0, 3))
+    order = np.argsort(-largest[panel], kind="stable")[:most]
+    return [int(head) for head in order if largest[panel, head] > _SMALL * largest.max()]
 
 
 def _points(
@@ -119,13 +137,19 @@ class _Panel:
         axes.plot(ends, ends, color=style.FAINT, linewidth=1, zorder=0)
         axes.axhline(0, color=style.MUTED, linewidth=0.8, zorder=0)
         axes.axvline(0, color=style.MUTED, linewidth=0.8, zorder=0)
-        axes.scatter(*first.T, s=16, color=style.FAINT, zorder=1)
+        axes.scatter(first[:, 0], first[:, 1], s=16, color=style.FAINT, zorder=1)
         self._intervals = LineCollection(
             [], colors=np.tile(colors, (2, 1)), linewidths=1, alpha=0.5, zorder=2
         )
         axes.add_collection(self._intervals, autolim=False)
         self._dots: PathCollection = axes.scatter(
-            *first.T, s=42, color=colors, edgecolors="white", linewidths=0.6, zorder=3
+            first[:, 0],
+            first[:, 1],
+            s=42,
+            color=colors,
+            edgecolors="white",
+            linewidths=0.6,
+            zorder=3,
         )
         self._names: dict[int, Annotation] = {
             head: axes.annotate(
@@ -164,15 +188,12 @@ class _Panel:
         for head, text in self._names.items():
             half = np.array([0.5 * style.EMS_PER_CHARACTER * len(text.get_text()) + 0.2, 0.65])
             half = half * style.SMALL
-            best = min(
-                _SIDES,
-                key=lambda side, half=half, head=head: _covered(
-                    dots[head] + _offset(side, half), half, dots, taken, frame
-                ),
-            )
+            centres = [dots[head] + _offset(side, half) for side in _SIDES]
+            covered = [_covered(centre, half, dots, taken, frame) for centre in centres]
+            centre = centres[int(np.argmin(covered))]
             text.xy = tuple(points[head])
-            text.set_position(tuple(_offset(best, half)))
-            taken.append(np.stack([dots[head] + _offset(best, half), half]))
+            text.set_position(tuple(centre - dots[head]))
+            taken.append(np.stack([centre, half]))
 
 
 def _offset(side: tuple[int, int], half: Float[np.ndarray, "axis"]) -> Float[np.ndarray, "axis"]:

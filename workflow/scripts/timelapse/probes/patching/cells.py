@@ -45,10 +45,7 @@ class Cell:
         """The bridge's name of the activation."""
         return HOOKS[self.site](self.layer)
 
-    def put(
-        self, clean: Float[Tensor, "batch *rest"], into: Float[Tensor, "batch *rest"]
-    ) -> None:
+    def put(self, clean: Float[Tensor, "batch *rest"], into: Float[Tensor, "batch *rest"]) -> None:
         """Overwrite this cell of an activation with that of the clean run."""
         axis = 1 if self.site in POSITION_SITES or self.site == "pattern" else 2
         into.select(axis, self.at).copy_(clean.select(axis, self.at))
-

@@ -82,9 +82,7 @@ class Block:
         """Queries, keys or values of all heads."""
         return projection(normed).unflatten(-1, (self.n_heads, -1))
 
-    def after_mlp(
-        self, stream: Float[Tensor, "*batch d_model"]
-    ) -> Float[Tensor, "*batch d_model"]:
+    def after_mlp(self, stream: Float[Tensor, "*batch d_model"]) -> Float[Tensor, "*batch d_model"]:
         """The residual stream after the MLP from that before it."""
         return stream + self.down(self.activation(self.up(self.ln2(stream))))
 

@@ -1,6 +1,5 @@
 """The positions that patching is reported at: the labelled ones, and what lies between them."""
 
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -50,7 +49,9 @@ def places(
         for label in labels
     ]
     if len({bucket.tokens.shape[1] for bucket in prompts}) == 1:
-        taken = {int(at) for place in found for part in place.index if part is not None for at in part}
+        taken = {
+            int(at) for place in found for part in place.index if part is not None for at in part
+        }
         found += [
             Place(
                 _name(prompts, index, tokenizer),
@@ -66,9 +67,7 @@ def _mean_index(place: Place) -> float:
     return float(np.concatenate([part for part in place.index if part is not None]).mean())
 
 
-def _name(
-    prompts: Sequence[Prompts], index: int, tokenizer: PreTrainedTokenizerBase | None
-) -> str:
+def _name(prompts: Sequence[Prompts], index: int, tokenizer: PreTrainedTokenizerBase | None) -> str:
     tokens = {int(token) for bucket in prompts for token in bucket.tokens[:, index].unique()}
     if tokenizer is None or len(tokens) > 1:
         return f"#{index}"

@@ -20,7 +20,7 @@ class Row:
     place: Place | None = None
 
     def indices(self, bucket: int, part: slice, n: int) -> Int[np.ndarray, "batch"] | None:
-        """What `Cell.at` is for each of the `n` prompts in a part of a bucket; None if not there."""
+        """`Cell.at` for each of the `n` prompts in a part of a bucket; None if they lack it."""
         if self.place is None:
             return np.full(n, self.head)
         index = self.place.index[bucket]

@@ -1,5 +1,6 @@
 """The clean and the corrupted run of a batch of prompts, between which patching moves things."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -68,10 +69,26 @@ def run_both(bridge: TransformerBridge, prompts: Prompts, corruption: str) -> Ru
     layers = range(bridge.cfg.n_layers)
     names = [name(layer) for name in HOOKS.values() for layer in layers]
     names.append(hooks.resid_post(layers[-1]))
-    recorders, measures = [], []
-    for side in (prompts.tokens, tokens):
-        recorders.append(Recorder())
-        with bridge.hooks(fwd_hooks=[recorders[-1].keep(name) for name in names]):
-            logits = last_logits(bridge, side)
-        measures.append(logit_difference(logits, prompts.answer, prompts.foils))
-    return Runs(prompts, tokens, *recorders, *measures, first=differs.int().argmax(1))
+    clean, clean_measure = _run(bridge, prompts, prompts.tokens, names)
+    corrupted, corrupted_measure = _run(bridge, prompts, tokens, names)
+    return Runs(
+        prompts,
+        tokens,
+        clean,
+        corrupted,
+        clean_measure,
+        corrupted_measure,
+        first=differs.int().argmax(1),
+    )
+
+
+def _run(
+    bridge: TransformerBridge,
+    prompts: Prompts,
+    tokens: Int[Tensor, "batch position"],
+    names: Sequence[str],
+) -> tuple[Recorder, Float[Tensor, "batch"]]:
+    recorder = Recorder()
+    with bridge.hooks(fwd_hooks=[recorder.keep(name) for name in names]):
+        logits = last_logits(bridge, tokens)
+    return recorder, logit_difference(logits, prompts.answer, prompts.foils)
