@@ -1,6 +1,6 @@
 """Activation patching against TransformerLens' patching functions: the same cells, one process.
 
-    python benchmarks/patching.py [--threads 2] [--share 0.02]
+    python benchmarks/patching.py [--threads 1] [--share 0.02]
 
 Two shapes with random weights: the embedded model and GPT-2 small. Prompts are 12 of 20 tokens; as
 in three-object IOI the corrupted ones differ from the twelfth token on, or, as the worst case, from
@@ -17,6 +17,7 @@ import resource
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from operator import itemgetter
 from pathlib import Path
 
@@ -99,9 +100,7 @@ def drawn_cells(n_layers: int, n_heads: int, share: float) -> dict[str, list[Cel
         across = TOKENS if site in POSITION_SITES else n_heads
         every = [Cell(site, layer, at) for layer in range(n_layers) for at in range(across)]
         parts = np.array_split(np.arange(len(every)), max(1, round(share * len(every))))
-        cells[site] = [every[at] for at in (parts[0] if share == 1 else map(draw.choice, parts))]
-        if share == 1:
-            cells[site] = every
+        cells[site] = [every[draw.choice(part)] for part in parts]
     return cells
 
 
@@ -185,7 +184,12 @@ def by_us(bridge: TransformerBridge, prompts: Prompts, cells: Cells) -> tuple[Me
     return found, once
 
 
-def timed(way, bridge, prompts, cells) -> tuple[float, float, Measured]:
+def timed(
+    way: Callable[[TransformerBridge, Prompts, Cells], tuple[Measured, float]],
+    bridge: TransformerBridge,
+    prompts: Prompts,
+    cells: Cells,
+) -> tuple[float, float, Measured]:
     """Wall time, the part of it that is needed once, and the result."""
     began = time.perf_counter()
     found, once = way(bridge, prompts, cells)
@@ -232,7 +236,7 @@ def compare(name: str, first: int, share: float, folder: Path) -> dict[str, obje
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--share", type=float, default=0.02, help="of GPT-2 small's cells")
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".json"))
     options = parser.parse_args()

@@ -15,6 +15,7 @@ from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.patheffects import withStroke
 from matplotlib.text import Annotation
+from matplotlib.ticker import MaxNLocator
 
 from timelapse.figures import style
 from timelapse.figures.plots import Scatter
@@ -54,6 +55,8 @@ class ScatterDrawing:
             axes = style.add_axes(self.figure, 1.0 + number * (side + gap), floor, side, side)
             axes.set_xlim(self._limits)
             axes.set_ylim(self._limits)
+            for axis in (axes.xaxis, axes.yaxis):
+                axis.set_major_locator(MaxNLocator(6, prune="both"))
             axes.set_title(f"{plot.panel}: {name}", loc="left")
             axes.set_xlabel(plot.xlabel)
             if number == 0:
