@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 import torch
 from tiny_models import (
+    SPECIAL,
     Boot,
     gpt2_config,
     llama_config,
@@ -16,9 +17,10 @@ from tiny_models import (
 )
 from transformer_lens import patching as oracle
 from transformer_lens.model_bridge import TransformerBridge
-from transformers import AutoModelForCausalLM, PreTrainedModel
+from transformers import AutoModelForCausalLM, GPTNeoConfig, PreTrainedModel
 
 from timelapse.errors import UserError
+from timelapse.models import hooks
 from timelapse.models.measure import logit_difference
 from timelapse.models.prompts import Prompts
 from timelapse.probes.patching.cells import HEAD_SITES, HOOKS, POSITION_SITES, Cell
@@ -89,6 +91,54 @@ def test_every_cell_equals_that_of_transformer_lens(boot: Boot, name: str) -> No
         expected = effects.mean(-1) / gaps.mean()
         assert np.abs(expected).max() > 0.02
         np.testing.assert_allclose(shares_of(table, site), expected, atol=1e-4, err_msg=site)
+
+
+@pytest.mark.parametrize("name", ["gpt2", "llama"])
+def test_a_model_in_compatibility_mode_is_patched_as_it_is(boot: Boot, name: str) -> None:
+    bridge = boot(random_model(CONFIGS[name]))
+    bridge.enable_compatibility_mode(disable_warnings=True)
+    prompts = random_prompts(4, length=8)
+    table = patching(bridge, [prompts], "swap", batch_size=4)
+    for site, (effects, gaps) in by_hand(bridge, prompts).items():
+        expected = effects.mean(-1) / gaps.mean()
+        np.testing.assert_allclose(shares_of(table, site), expected, atol=1e-4, err_msg=site)
+
+
+def test_a_pattern_is_patched_even_where_the_models_own_is_out_of_reach(boot: Boot) -> None:
+    """GPT-Neo's attention discards edits of its pattern."""
+    shape = {"vocab_size": 30, "hidden_size": 16, "max_position_embeddings": 16, **SPECIAL}
+    layers = {"num_layers": 2, "num_heads": 2, "window_size": 3}
+    neo = GPTNeoConfig(attention_types=[[["global", "local"], 1]], **layers, **shape)
+    bridge = boot(random_model(neo))
+    prompts = random_prompts(4, length=8)
+    runs = run_both(bridge, prompts, "swap")
+    table = patching(bridge, [prompts], "swap", batch_size=4)
+    gaps = (runs.clean_measure - runs.corrupted_measure).mean()
+    for layer, head in np.ndindex(2, 2):
+        pattern = runs.clean[hooks.pattern(layer)][:, head]
+        made = pattern @ runs.corrupted[hooks.value(layer)][:, :, head]
+
+        def put(z: torch.Tensor, hook: object, made=made, head=head) -> torch.Tensor:
+            z[:, :, head] = made
+            return z
+
+        with bridge.hooks(fwd_hooks=[(hooks.z(layer), put)]), torch.no_grad():
+            logits = bridge(prompts.corrupted["swap"])[:, -1]
+        effect = logit_difference(logits, prompts.answer, prompts.foils) - runs.corrupted_measure
+        assert effect.abs().max() > 1e-2
+        expected = float(effect.mean() / gaps)
+        assert shares_of(table, "pattern")[layer, head] == pytest.approx(expected, rel=1e-3)
+
+
+@pytest.mark.parametrize("part", ["attn.W_O", "ln2.weight", "mlp.b_out"])
+def test_arithmetic_that_is_not_the_models_is_noticed(gpt2: TransformerBridge, part: str) -> None:
+    runs = run_both(gpt2, random_prompts(3, length=8), "swap")
+    decoder = Decoder.of(gpt2)
+    assert decoder is not None and decoder.reproduces(runs)
+    component, name = part.split(".")
+    getattr(getattr(gpt2.blocks[1], component), name).mul_(1.01)
+    changed = Decoder.of(gpt2)
+    assert changed is not None and not changed.reproduces(runs)
 
 
 def test_values_do_not_depend_on_batches_or_on_which_cells_run_together(boot: Boot) -> None:

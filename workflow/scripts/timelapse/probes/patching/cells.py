@@ -3,9 +3,6 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from jaxtyping import Float
-from torch import Tensor
-
 from timelapse.models import hooks
 
 POSITION_SITES = ("resid_pre", "attn_out", "mlp_out")
@@ -39,13 +36,3 @@ class Cell:
     site: str
     layer: int
     at: int
-
-    @property
-    def hook(self) -> str:
-        """The bridge's name of the activation."""
-        return HOOKS[self.site](self.layer)
-
-    def put(self, clean: Float[Tensor, "batch *rest"], into: Float[Tensor, "batch *rest"]) -> None:
-        """Overwrite this cell of an activation with that of the clean run."""
-        axis = 1 if self.site in POSITION_SITES or self.site == "pattern" else 2
-        into.select(axis, self.at).copy_(clean.select(axis, self.at))

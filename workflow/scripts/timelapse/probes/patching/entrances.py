@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from timelapse.models import hooks
-from timelapse.probes.patching.cells import Cell
+from timelapse.probes.patching.cells import HOOKS, Cell
 from timelapse.probes.patching.decoder import Decoder
 from timelapse.probes.patching.runs import Runs
 
@@ -33,10 +33,13 @@ class Entrances:
         """The stream before layer `entry_layer(cell)`, at the cell's position."""
         here = slice(cell.at, cell.at + 1)
         if cell.site == "resid_pre":
-            return self._runs.clean[cell.hook][:, here]
+            return self._runs.clean[HOOKS[cell.site](cell.layer)][:, here]
         if cell.site == "attn_out":
             return self._after_clean_attention[cell.layer][:, here]
-        return self._middle(cell.layer)[:, here] + self._runs.clean[cell.hook][:, here]
+        return (
+            self._middle(cell.layer)[:, here]
+            + self._runs.clean[HOOKS[cell.site](cell.layer)][:, here]
+        )
 
     def of_heads(
         self, site: str, layer: int, heads: Sequence[int], first: int

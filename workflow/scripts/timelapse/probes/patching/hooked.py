@@ -12,8 +12,9 @@ from jaxtyping import Float
 from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 
+from timelapse.models import hooks
 from timelapse.models.measure import last_logits, logit_difference
-from timelapse.probes.patching.cells import Cell
+from timelapse.probes.patching.cells import HOOKS, POSITION_SITES, Cell
 from timelapse.probes.patching.runs import Runs
 
 TOKENS = 4096
@@ -36,19 +37,20 @@ class HookedPatcher:
     def _together(self, runs: Runs, cells: Sequence[Cell]) -> Float[Tensor, "cell batch"]:
         by_hook: dict[str, list[int]] = defaultdict(list)
         for number, cell in enumerate(cells):
-            by_hook[cell.hook].append(number)
+            by_hook[_written(cell)].append(number)
 
-        def patch(name: str, numbers: list[int]) -> Callable[[Tensor, Any], Tensor]:
+        def patch(numbers: list[int]) -> Callable[[Tensor, Any], Tensor]:
             def hook_function(activation: Tensor, hook: Any) -> Tensor:
                 patched = activation.clone()
-                blocks = patched.unflatten(0, (len(cells), -1))
+                of_cells = patched.unflatten(0, (len(cells), -1))
                 for number in numbers:
-                    cells[number].put(runs.clean[name], into=blocks[number])
+                    cell = cells[number]
+                    _part(of_cells[number], cell).copy_(_clean(runs, cell))
                 return patched
 
             return hook_function
 
-        fwd_hooks = [(name, patch(name, numbers)) for name, numbers in by_hook.items()]
+        fwd_hooks = [(name, patch(numbers)) for name, numbers in by_hook.items()]
         with self._bridge.hooks(fwd_hooks=fwd_hooks):
             logits = last_logits(self._bridge, runs.tokens.repeat(len(cells), 1))
         return logit_difference(
@@ -56,3 +58,29 @@ class HookedPatcher:
             runs.prompts.answer.repeat(len(cells)),
             runs.prompts.foils.repeat(len(cells), 1),
         ).unflatten(0, (len(cells), -1))
+
+
+def _written(cell: Cell) -> str:
+    """The activation that a patch overwrites.
+
+    For a pattern it is what the head makes of it, pattern times values: some attentions let their
+    pattern be seen but not changed.
+    """
+    return HOOKS["z" if cell.site == "pattern" else cell.site](cell.layer)
+
+
+def _part(
+    activation: Float[Tensor, "batch position *rest"], cell: Cell
+) -> Float[Tensor, "batch *rest"]:
+    """A view of what belongs to the cell: one position, or one head."""
+    return activation.select(1 if cell.site in POSITION_SITES else 2, cell.at)
+
+
+def _clean(runs: Runs, cell: Cell) -> Float[Tensor, "batch *rest"]:
+    """What is written there."""
+    if cell.site != "pattern":
+        return _part(runs.clean[_written(cell)], cell)
+    pattern = runs.clean[hooks.pattern(cell.layer)]
+    value = runs.corrupted[hooks.value(cell.layer)]
+    shared = pattern.shape[1] // value.shape[2]
+    return pattern[:, cell.at] @ value[:, :, cell.at // shared]
