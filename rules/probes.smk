@@ -53,3 +53,31 @@ for run in STUDY.runs.values():
             f"Decomposing the logit difference of run {run.name} on {{wildcards.task}}"
         script:
             "../workflow/scripts/logit_diff.py"
+
+    rule:
+        name:
+            f"patching_{run.name}"
+        input:
+            checkpoints=run.checkpoints,
+            dataset="results/datasets/{task}/test.parquet",
+            code=library_files(SCRIPTS / "patching.py"),
+        output:
+            tables=run.tables("patching"),
+        log:
+            f"logs/patching/{run.name}-{{task}}.log",
+        wildcard_constraints:
+            task="|".join(run.evaluate),
+        conda:
+            "../envs/torch.yaml"
+        threads: 1
+        resources:
+            gpu=1,
+        params:
+            probe=STUDY.probes["patching"],
+            corruptions=lambda wildcards: [
+                corruption.name for corruption in SPECS[wildcards.task].corruptions
+            ],
+        message:
+            f"Patching clean activations of run {run.name} into corrupted {{wildcards.task}} prompts"
+        script:
+            "../workflow/scripts/patching.py"

@@ -32,6 +32,7 @@ runs:
 probes:
   win_rate: {prompts: 12}
   logit_diff: {prompts: 6, batch: 4}
+  patching: {prompts: 4}
   edges: {prompts: 4}
 """
 

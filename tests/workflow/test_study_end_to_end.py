@@ -16,8 +16,15 @@ RUN = "results/runs/tiny"
 PROBES = {
     "win_rate": tables.WIN_RATE,
     "logit_diff": tables.LOGIT_DIFF,
+    "patching": tables.PATCHING,
     "edges": tables.EDGES,
 }
+FIGURES = (
+    *("stream", "layer", "head", "circuit"),
+    *("patch_resid", "patch_attn", "patch_mlp"),
+    *("patch_z", "patch_q", "patch_k", "patch_v", "patch_pattern"),
+    *("out_vs_value", "out_vs_pattern"),
+)
 
 
 def expected_files() -> set[str]:
@@ -25,17 +32,11 @@ def expected_files() -> set[str]:
     for task in ("ioi2", "ioi3"):
         for step in STEPS:
             files |= {f"{RUN}/{task}/{probe}/step-{step}.parquet" for probe in PROBES}
-            files |= {
-                f"{RUN}/{task}/figures/{figure}/step-{step}.png"
-                for figure in ("stream", "layer", "head", "circuit")
-            }
+            files |= {f"{RUN}/{task}/figures/{figure}/step-{step}.png" for figure in FIGURES}
             files |= {
                 f"{RUN}/{task}/figures/circuit/step-{step}.{kind}" for kind in ("svg", "json")
             }
-        files |= {
-            f"{RUN}/{task}/figures/{figure}.gif"
-            for figure in ("stream", "layer", "head", "circuit")
-        }
+        files |= {f"{RUN}/{task}/figures/{figure}.gif" for figure in FIGURES}
     return files
 
 
@@ -65,10 +66,13 @@ def test_a_probe_folder_is_one_dataset_over_the_steps(
     assert set(table["step"].to_pylist()) == {0, 2, 4}
 
 
-def test_edges_cover_every_corruption_and_are_not_zero(finished: Project) -> None:
-    table = pq.read_table(finished.folder / RUN / "ioi3" / "edges").to_pandas()
+@pytest.mark.parametrize(("probe", "column"), [("edges", "score"), ("patching", "value")])
+def test_every_corruption_is_measured_and_not_zero(
+    finished: Project, probe: str, column: str
+) -> None:
+    table = pq.read_table(finished.folder / RUN / "ioi3" / probe).to_pandas()
     assert set(table.corruption) == {"first", "second", "abc"}
-    assert table.groupby("corruption").score.apply(lambda score: score.abs().max()).min() > 0
+    assert table.groupby("corruption")[column].apply(lambda part: part.abs().max()).min() > 0
 
 
 def test_step_0_is_the_model_that_the_run_starts_from(finished: Project) -> None:

@@ -62,6 +62,8 @@ class Heatmap:
         panel: the column that gets a panel of its own for each value; one panel if None.
         row_label: what the rows are, if not the column's name.
         column_label: what the columns are, if not the column's name.
+        ceiling: the largest absolute value that colours tell apart, so that a few wild values
+            (a share of next to nothing, say) leave the others visible; none if None.
     """
 
     rows: str
@@ -71,6 +73,32 @@ class Heatmap:
     panel: str | None = None
     row_label: str | None = None
     column_label: str | None = None
+    ceiling: float | None = None
+
+
+@dataclass(frozen=True)
+class Scatter:
+    """A point for every head: one of its values to the right, another one upwards.
+
+    Attributes:
+        x: the rows whose values go to the right.
+        y: the rows whose values go upwards; heads that share keys and values share the point's y.
+        xlabel: what the first value is.
+        ylabel: what the second value is.
+        unit: the unit of both, written once.
+        panel: the column that gets a panel of its own for each value.
+        named: how many heads of a panel carry their names, those that ever matter most.
+        ceiling: the largest absolute value that the axes reach; what lies beyond is drawn there.
+    """
+
+    x: Mapping[str, Key]
+    y: Mapping[str, Key]
+    xlabel: str
+    ylabel: str
+    unit: str
+    panel: str
+    named: int = 6
+    ceiling: float = 1.5
 
 
 @dataclass(frozen=True)
@@ -86,4 +114,4 @@ class Circuit:
     method: str | None = None
 
 
-Plot = Line | Bars | Heatmap | Circuit
+Plot = Line | Bars | Heatmap | Scatter | Circuit

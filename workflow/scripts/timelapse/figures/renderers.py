@@ -11,12 +11,14 @@ from timelapse.figures.drawing import Drawing
 from timelapse.figures.graph import CircuitDrawing
 from timelapse.figures.heatmap import HeatmapDrawing
 from timelapse.figures.line import LineDrawing
-from timelapse.figures.plots import Bars, Circuit, Heatmap, Line, Plot
+from timelapse.figures.plots import Bars, Circuit, Heatmap, Line, Plot, Scatter
+from timelapse.figures.scatter import ScatterDrawing
 
 _RENDERERS: Mapping[type, Callable[[Any, pa.Table, str | Path], Drawing]] = {
     Line: LineDrawing,
     Bars: BarsDrawing,
     Heatmap: HeatmapDrawing,
+    Scatter: ScatterDrawing,
     Circuit: CircuitDrawing,
 }
 

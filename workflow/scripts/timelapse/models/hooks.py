@@ -65,6 +65,11 @@ def value(layer: int) -> str:
     return f"blocks.{layer}.attn.hook_v"
 
 
+def pattern(layer: int) -> str:
+    """The attention probabilities [batch, head, query, key]."""
+    return f"blocks.{layer}.attn.hook_pattern"
+
+
 def z(layer: int) -> str:
     return f"blocks.{layer}.attn.hook_z"
 
