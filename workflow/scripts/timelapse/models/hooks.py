@@ -62,6 +62,16 @@ def value(layer: int) -> str:
     return f"blocks.{layer}.attn.hook_v"
 
 
+def pattern(layer: int) -> str:
+    """The attention probabilities [batch, head, query, key]."""
+    return f"blocks.{layer}.attn.hook_pattern"
+
+
+def scores(layer: int) -> str:
+    """What the attention probabilities are the softmax of, scaled and masked."""
+    return f"blocks.{layer}.attn.hook_attn_scores"
+
+
 def z(layer: int) -> str:
     return f"blocks.{layer}.attn.hook_z"
 

@@ -1,0 +1,33 @@
+"""Rule logit_lens: what every layer would say, at every checkpoint of a run on one task."""
+
+from pathlib import Path
+
+from job import start
+
+
+def main(smk):
+    from timelapse.activations.source import LiveSource
+    from timelapse.models.loading import each_bridge
+    from timelapse.probes.logit_lens import logit_lens, needs
+    from timelapse.probes.sweep import sweep
+
+    settings = smk.params.probe
+    sweep(
+        each_bridge,
+        lambda bridge, prompts: logit_lens(
+            bridge,
+            LiveSource(bridge, needs(bridge.cfg.n_layers)),
+            prompts,
+            batch_size=settings["batch"],
+            top=settings["top"],
+        ),
+        checkpoints=[Path(folder) for folder in smk.input.checkpoints],
+        dataset=Path(smk.input.dataset),
+        n_prompts=settings["prompts"],
+        tables={name: [Path(path) for path in paths] for name, paths in smk.output.items()},
+        title=f"logit lens on {smk.wildcards.task}",
+    )
+
+
+if "snakemake" in globals():
+    start(main, snakemake)

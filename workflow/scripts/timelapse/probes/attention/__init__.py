@@ -1,0 +1,1 @@
+"""Attention: between labelled positions, of whole prompts, and how it changes over training."""

@@ -1,0 +1,1 @@
+"""Head roles: scores for what heads are known to do, and which heads pass their thresholds."""
