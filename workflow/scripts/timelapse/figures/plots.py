@@ -98,6 +98,7 @@ class Heatmap:
         panel: the column that gets a panel of its own for each value; one panel if None.
         row_label: what the rows are, if not the column's name.
         column_label: what the columns are, if not the column's name.
+        wrap: the most panels beside each other; all if None.
     """
 
     rows: str
@@ -107,6 +108,7 @@ class Heatmap:
     panel: str | None = None
     row_label: str | None = None
     column_label: str | None = None
+    wrap: int | None = None
 
     def open(self, table: pa.Table, source: str | Path) -> "Drawing":
         """See `Plot.open`."""
@@ -132,3 +134,66 @@ class Circuit:
         from timelapse.figures.graph import CircuitDrawing
 
         return CircuitDrawing(self, table, source)
+
+
+@dataclass(frozen=True)
+class Curves:
+    """Several lines over named places, with their 95 % bands, in panels that differ in the measure.
+
+    Attributes:
+        x: the column whose labels go along the axis.
+        order: the column that sorts the labels.
+        xlabel: what the labels are.
+        series: the column that tells lines apart, and what each is called in the legend.
+        panel: the column of measures, and what each is, with its unit.
+        ranks: the measures that are ranks: drawn on a logarithmic axis with 1 on top.
+    """
+
+    x: str
+    order: str
+    xlabel: str
+    series: tuple[str, Mapping[str, str]]
+    panel: tuple[str, Mapping[str, str]]
+    ranks: tuple[str, ...] = ()
+
+    def open(self, table: pa.Table, source: str | Path) -> "Drawing":
+        """See `Plot.open`."""
+        from timelapse.figures.curves import CurvesDrawing
+
+        return CurvesDrawing(self, table, source)
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The heads with the largest values: lines over the steps, and their order at each step.
+
+    Attributes:
+        ylabel: what the value is, with its unit.
+        top: how many heads are told apart by colour and listed, 7 at most.
+    """
+
+    ylabel: str
+    top: int = 7
+
+    def open(self, table: pa.Table, source: str | Path) -> "Drawing":
+        """See `Plot.open`."""
+        from timelapse.figures.ranking import RankingDrawing
+
+        return RankingDrawing(self, table, source)
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Which heads hold which role over the steps.
+
+    Attributes:
+        top: the most heads that are shown for a role, the strongest.
+    """
+
+    top: int = 8
+
+    def open(self, table: pa.Table, source: str | Path) -> "Drawing":
+        """See `Plot.open`."""
+        from timelapse.figures.roles import RolesDrawing
+
+        return RolesDrawing(self, table, source)

@@ -6,8 +6,11 @@ Means over the sequences of a head's attention
   "Interpretability in the wild", section 3);
 - `induction`: from each token of the second run to the one after its first occurrence, the
   prefix-matching score of Olsson et al. 2022, "In-context learning and induction heads".
-A head that does just that scores 1.
+A head that does just that scores 1. Runs have several lengths: a head that looks a fixed number of
+tokens back is right for one of them only.
 """
+
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -24,6 +27,8 @@ from timelapse.models.measure import last_logits
 from timelapse.probes.head_roles.roles import DUPLICATE_TOKEN, INDUCTION, PREVIOUS_TOKEN
 
 REPEAT_ROLES = (PREVIOUS_TOKEN, DUPLICATE_TOKEN, INDUCTION)
+LENGTHS = 4
+"""How many lengths the runs have, from half of the longest on."""
 
 
 def ordinary_words(tokenizer: PreTrainedTokenizerBase) -> list[int]:
@@ -48,13 +53,14 @@ def repeated_words(
     length: int,
     context: int,
     random: np.random.Generator,
-) -> Int[Tensor, "sequence position"]:
-    """Sequences of different random words, then the same words again.
+) -> list[Int[Tensor, "sequence position"]]:
+    """Sequences of different random words, then the same words again, one tensor for each length.
 
     Args:
         tokenizer: the model's; a start token that it puts in front of texts stands there too.
-        sequences: how many.
-        length: words in a run; fewer if the context or the vocabulary is too small.
+        sequences: how many in all.
+        length: words in the longest run; at most a quarter of the context, so that a small model is not asked
+            about positions that it has hardly seen, and no more than there are words.
         context: the most tokens that the model reads.
         random: draws the words.
 
@@ -63,7 +69,7 @@ def repeated_words(
     """
     words = ordinary_words(tokenizer)
     start = tokenizer("")["input_ids"]
-    length = min(length, (context - len(start)) // 2, len(words))
+    length = min(length, context // 4, len(words))
     if length < 2:
         raise UserError(
             tokenizer.name_or_path,
@@ -71,14 +77,18 @@ def repeated_words(
             f"no random words to repeat: {len(words)} ordinary words, {context} tokens of context",
             "Leave the head_roles probe out of this model's study",
         )
-    drawn = np.stack([random.choice(words, length, replace=False) for _ in range(sequences)])
-    front = np.tile(np.array(start, dtype=drawn.dtype), (sequences, 1))
-    return torch.from_numpy(np.concatenate([front, drawn, drawn], axis=1))
+    lengths = np.unique(np.linspace(max(2, length // 2), length, LENGTHS).round().astype(int))
+    shares = np.bincount(np.arange(sequences) % len(lengths), minlength=len(lengths))
+    tokens = []
+    for run, n in zip(lengths[::-1], shares, strict=True):
+        drawn = [random.choice(words, run, replace=False) for _ in range(n)]
+        tokens.append(torch.tensor([[*start, *once, *once] for once in drawn]))
+    return [found for found in tokens if len(found)]
 
 
 @torch.no_grad()
 def repeat_scores(
-    bridge: TransformerBridge, tokens: Int[Tensor, "sequence position"], batch_size: int
+    bridge: TransformerBridge, tokens: Sequence[Int[Tensor, "sequence position"]], batch_size: int
 ) -> RunningMean:
     """Measure the scores of `REPEAT_ROLES`.
 
@@ -93,12 +103,13 @@ def repeat_scores(
     names = [hooks.pattern(layer) for layer in range(bridge.cfg.n_layers)]
     start = len(bridge.tokenizer("")["input_ids"])
     means = RunningMean(len(REPEAT_ROLES) * len(names) * bridge.cfg.n_heads)
-    for batch in tokens.to(bridge.cfg.device).split(batch_size):
-        recorder = Recorder()
-        with bridge.hooks(fwd_hooks=[recorder.keep(name) for name in names]):
-            last_logits(bridge, batch)
-        patterns = torch.stack([recorder[name][:, :, start:, start:] for name in names])
-        means.add(repeat_attention(patterns).flatten(0, 2))
+    for of_length in tokens:
+        for batch in of_length.to(bridge.cfg.device).split(batch_size):
+            recorder = Recorder()
+            with bridge.hooks(fwd_hooks=[recorder.keep(name) for name in names]):
+                last_logits(bridge, batch)
+            patterns = torch.stack([recorder[name][:, :, start:, start:] for name in names])
+            means.add(repeat_attention(patterns).flatten(0, 2))
     return means
 
 

@@ -18,11 +18,11 @@ class Role:
     unit: str = "attention"
 
 
-PREVIOUS_TOKEN = Role("previous_token", 0.4)
-DUPLICATE_TOKEN = Role("duplicate_token", 0.4)
-INDUCTION = Role("induction", 0.4)
-NAME_MOVER = Role("name_mover", 0.25)
-NEGATIVE_MOVER = Role("negative_mover", 0.25)
+PREVIOUS_TOKEN = Role("previous_token", 0.3)
+DUPLICATE_TOKEN = Role("duplicate_token", 0.3)
+INDUCTION = Role("induction", 0.3)
+NAME_MOVER = Role("name_mover", 0.3)
+NEGATIVE_MOVER = Role("negative_mover", 0.3)
 S_INHIBITION = Role("s_inhibition", 0.5, "attention logits")
 
 ROLES = (PREVIOUS_TOKEN, DUPLICATE_TOKEN, INDUCTION, NAME_MOVER, NEGATIVE_MOVER, S_INHIBITION)
