@@ -1,6 +1,12 @@
 # Pictures and films, drawn from probe tables alone: no model, no torch.
 # A film's job also draws its frames; a frame asked for by name is redrawn alone.
-FILMS = {"stream": "logit_diff", "layer": "logit_diff", "head": "logit_diff", "circuit": "edges"}
+FILMS = {
+    "stream": "logit_diff",
+    "layer": "logit_diff",
+    "head": "logit_diff",
+    "circuit": "edges",
+    **{name: name for name in ("attention", "attention_change", "head_roles", "logit_lens")},
+}
 GRAPHS = ["circuit"]
 PICTURES = [figure for figure in FILMS if figure not in GRAPHS]
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 from matplotlib.axes import Axes
 from matplotlib.collections import FillBetweenPolyCollection
 from matplotlib.lines import Line2D
-from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
+from matplotlib.ticker import FormatStrFormatter, LogLocator, NullLocator
 
 from timelapse.figures import style
 from timelapse.figures.drawing import name_ticks
@@ -83,5 +83,5 @@ def _rank_axis(axes: Axes, largest: float) -> None:
     axes.set_yscale("log")
     axes.set_ylim(1.25 * max(largest, 8.0), 0.8)
     axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    axes.yaxis.set_major_formatter(ScalarFormatter())
-    axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.yaxis.set_major_formatter(FormatStrFormatter("%d"))
+    axes.yaxis.set_minor_locator(NullLocator())

@@ -49,7 +49,7 @@ class HeatmapDrawing:
         wide = (style.WIDTH - 1.0 - bar - gap * (across - 1)) / across
         tall = height - floor - style.HEADER - 0.45
         down = math.ceil(len(panels) / across)
-        step_down = (tall + 1.2 * gap) / down
+        step_down = (tall + 2 * gap) / down
         numbered = max(len(rows), len(columns)) <= NUMBERED and wide / len(columns) > 0.6
         self._images: list[AxesImage] = []
         self._texts: list[list[Text]] = []
@@ -57,7 +57,7 @@ class HeatmapDrawing:
         for number, name in enumerate(panels):
             line, place = divmod(number, across)
             left, bottom = 1.0 + place * (wide + gap), floor + (down - 1 - line) * step_down
-            axes = style.add_axes(self.figure, left, bottom, wide, step_down - 1.2 * gap)
+            axes = style.add_axes(self.figure, left, bottom, wide, step_down - 2 * gap)
             name_ticks(axes, columns, wide)
             axes.set_yticks(range(len(rows)), [tick_name(row) for row in rows])
             axes.tick_params(length=0)

@@ -56,7 +56,10 @@ class RolesDrawing:
         axes.tick_params(length=0)
         axes.set_yticks(
             [strip.top + 0.5 for strip in self._strips],
-            [names[strip.head] for strip in self._strips],
+            [
+                names[strip.head] if np.isfinite(self._score[:, strip.role, strip.head]).any() else ""
+                for strip in self._strips
+            ],
             size=style.SMALL,
         )
         ticks = range(0, n, -(-n // 12))
@@ -118,7 +121,7 @@ class RolesDrawing:
         score = np.nan_to_num(self._score[:, strip.role, strip.head])
         largest = float(np.nanmax(self._score[:, strip.role], initial=0.0)) or 1.0
         share = np.clip(score / largest, 0, 1)[:, None]
-        grey = 1 - 0.35 * share * np.ones(3)
+        grey = 1 - 0.22 * share * np.ones(3)
         holds = self._holds[:, strip.role, strip.head, None]
         return np.where(holds, np.array(to_rgb(color)), grey)[None]
 
