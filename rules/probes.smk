@@ -81,3 +81,86 @@ for run in STUDY.runs.values():
             f"Patching clean activations of run {run.name} into corrupted {{wildcards.task}} prompts"
         script:
             "../workflow/scripts/patching.py"
+
+    rule:
+        name:
+            f"attention_{run.name}"
+        input:
+            checkpoints=run.checkpoints,
+            dataset="results/datasets/{task}/test.parquet",
+            code=library_files(SCRIPTS / "attention.py"),
+        output:
+            **run.whole_patterns(STUDY.probes),
+            attention=run.tables("attention"),
+            attention_change=run.tables("attention_change"),
+        log:
+            f"logs/attention/{run.name}-{{task}}.log",
+        wildcard_constraints:
+            task="|".join(run.evaluate),
+        conda:
+            "../envs/torch.yaml"
+        threads: 1
+        resources:
+            gpu=1,
+        params:
+            probe=STUDY.probes["attention"],
+            activations=KEPT,
+            seed=STUDY.seed,
+        message:
+            f"Reading the attention of run {run.name} on {{wildcards.task}}"
+        script:
+            "../workflow/scripts/attention.py"
+
+    rule:
+        name:
+            f"head_roles_{run.name}"
+        input:
+            checkpoints=run.checkpoints,
+            dataset="results/datasets/{task}/test.parquet",
+            code=library_files(SCRIPTS / "head_roles.py"),
+        output:
+            tables=run.tables("head_roles"),
+        log:
+            f"logs/head_roles/{run.name}-{{task}}.log",
+        wildcard_constraints:
+            task="|".join(run.evaluate),
+        conda:
+            "../envs/torch.yaml"
+        threads: 1
+        resources:
+            gpu=1,
+        params:
+            probe=STUDY.probes["head_roles"],
+            activations=KEPT,
+            seed=STUDY.seed,
+        message:
+            f"Scoring the heads of run {run.name} on {{wildcards.task}}"
+        script:
+            "../workflow/scripts/head_roles.py"
+
+    rule:
+        name:
+            f"logit_lens_{run.name}"
+        input:
+            checkpoints=run.checkpoints,
+            dataset="results/datasets/{task}/test.parquet",
+            code=library_files(SCRIPTS / "logit_lens.py"),
+        output:
+            logit_lens=run.tables("logit_lens"),
+            logit_lens_top=run.tables("logit_lens_top"),
+        log:
+            f"logs/logit_lens/{run.name}-{{task}}.log",
+        wildcard_constraints:
+            task="|".join(run.evaluate),
+        conda:
+            "../envs/torch.yaml"
+        threads: 1
+        resources:
+            gpu=1,
+        params:
+            probe=STUDY.probes["logit_lens"],
+            activations=KEPT,
+        message:
+            f"Reading the layers of run {run.name} on {{wildcards.task}}"
+        script:
+            "../workflow/scripts/logit_lens.py"

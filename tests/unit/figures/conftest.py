@@ -43,6 +43,10 @@ def write_run(folder: Path, layers: int, heads: int, steps: tuple[int, ...] = ST
         "logit_diff": _logit_diff(layers, heads, random),
         "edges": _edges(layers, heads, random),
         "patching": _patching(layers, heads, random),
+        "attention": _attention(layers, heads, random),
+        "attention_change": _attention_change(layers, heads, random),
+        "head_roles": _head_roles(layers, heads, random),
+        "logit_lens": _logit_lens(layers, random),
     }
     paths: Tables = {name: [] for name in makers}
     for name, make in makers.items():
@@ -226,5 +230,122 @@ def _patching(layers: int, heads: int, random: np.random.Generator) -> MakeTable
                     }
                 )
         return pa.Table.from_pylist(rows, schema=tables.PATCHING)
+
+    return make
+
+
+LABELS = ("io", "first", "second", "place", "first.2", "second.2", "thing", "end")
+
+
+def _heads(layers: int, heads: int) -> list[tuple[int, int]]:
+    return [(layer, head) for layer in range(layers) for head in range(heads)]
+
+
+def _attention(layers: int, heads: int, random: np.random.Generator) -> MakeTable:
+    places = _heads(layers, heads)
+    before, after = random.dirichlet(np.full(len(LABELS) + 3, 0.15), (2, len(places)))
+
+    def make(step: int, learned: float) -> pa.Table:
+        rows = [
+            {
+                "step": step,
+                "layer": layer,
+                "head": head,
+                "query": query,
+                "key": key,
+                "value": (1 - learned) * before[at, k] + learned * after[at, k],
+                "std_error": 0.02,
+            }
+            for at, (layer, head) in enumerate(places)
+            for query in ("thing", "end")
+            for k, key in enumerate(LABELS)
+        ]
+        return pa.Table.from_pylist(rows, schema=tables.ATTENTION)
+
+    return make
+
+
+def _attention_change(layers: int, heads: int, random: np.random.Generator) -> MakeTable:
+    places = _heads(layers, heads)
+    most = random.beta(0.6, 3, len(places))
+
+    def make(step: int, learned: float) -> pa.Table:
+        value = 0.0 * most if step == 0 else learned * most * random.uniform(0.9, 1.0, len(most))
+        rank = np.argsort(np.argsort(-value, kind="stable"))
+        rows = [
+            {
+                "step": step,
+                "layer": layer,
+                "head": head,
+                "value": value[at],
+                "ci_low": 0.9 * value[at],
+                "ci_high": 1.1 * value[at],
+                "rank": rank[at] + 1,
+            }
+            for at, (layer, head) in enumerate(places)
+        ]
+        return pa.Table.from_pylist(rows, schema=tables.ATTENTION_CHANGE)
+
+    return make
+
+
+ROLE_NAMES = ("previous_token", "duplicate_token", "induction", "name_mover", "negative_mover")
+
+
+def _head_roles(layers: int, heads: int, random: np.random.Generator) -> MakeTable:
+    """Movers come with learning, few heads hold the others, and S-inhibition is never defined."""
+    places = _heads(layers, heads)
+    ends = random.beta(0.4, 2.5, (len(ROLE_NAMES), len(places)))
+    ends[4] *= 0.2
+
+    def make(step: int, learned: float) -> pa.Table:
+        rows = []
+        for role, name in enumerate((*ROLE_NAMES, "s_inhibition")):
+            for at, (layer, head) in enumerate(places):
+                defined = name != "s_inhibition"
+                score = (
+                    ends[role, at] * (learned if name == "name_mover" else 1) if defined else None
+                )
+                rows.append(
+                    {
+                        "step": step,
+                        "layer": layer,
+                        "head": head,
+                        "role": name,
+                        "score": score,
+                        "std_error": 0.02 if defined else None,
+                        "holds": defined and score >= 0.3,
+                    }
+                )
+        return pa.Table.from_pylist(rows, schema=tables.HEAD_ROLES)
+
+    return make
+
+
+def _logit_lens(layers: int, random: np.random.Generator) -> MakeTable:
+    names = ["input", *(f"pre{layer}" for layer in range(1, layers)), "final"]
+
+    def make(step: int, learned: float) -> pa.Table:
+        rows = []
+        for layer, name in enumerate(names):
+            depth = layer / layers
+            for token, share in (("answer", 0.3 + 0.6 * learned), ("foil", 0.25 - 0.2 * learned)):
+                probability = share * depth**2
+                for measure, value in (
+                    ("probability", probability),
+                    ("rank", 1 + 40000 * (1 - probability) ** 12),
+                ):
+                    rows.append(
+                        {
+                            "step": step,
+                            "place": name,
+                            "layer": layer,
+                            "token": token,
+                            "measure": measure,
+                            "value": value,
+                            "std_error": 0.05 * value,
+                        }
+                    )
+        return pa.Table.from_pylist(rows, schema=tables.LOGIT_LENS)
 
     return make

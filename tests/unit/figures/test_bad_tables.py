@@ -29,13 +29,20 @@ def with_text(table: pa.Table, column: str) -> pa.Table:
     return table.set_column(table.column_names.index(column), column, texts)
 
 
+def a_number(table: pa.Table) -> str:
+    return [field.name for field in table.schema if pa.types.is_floating(field.type)][-1]
+
+
 SPOILED: dict[str, tuple[Spoil, str]] = {
     "missing": (Path.unlink, "does not exist"),
     "corrupt": (lambda path: path.write_bytes(path.read_bytes()[:-40]), "not a readable Parquet"),
     "no bytes": (lambda path: path.write_bytes(b""), "not a readable Parquet"),
     "no rows": (rewrite(lambda table: table.slice(0, 0)), "has no rows"),
-    "no column": (rewrite(lambda table: table.drop_columns(["std_error"])), "lacks this column"),
-    "wrong type": (rewrite(lambda table: with_text(table, "std_error")), "is not float"),
+    "no column": (
+        rewrite(lambda table: table.drop_columns([a_number(table)])),
+        "lacks this column",
+    ),
+    "wrong type": (rewrite(lambda table: with_text(table, a_number(table))), "is not float"),
 }
 
 

@@ -59,6 +59,11 @@ class Run:
         folder = f"results/runs/{self.name}/{task}/{probe}"
         return [f"{folder}/step-{step}.parquet" for step in self.step_names]
 
+    def whole_patterns(self, probes: Mapping[str, Any]) -> dict[str, list[str]]:
+        """The tables of whole attention patterns, if a study's probes name heads."""
+        named = probes["attention"]["heads"]
+        return {"attention_pattern": self.tables("attention_pattern")} if named else {}
+
     def frames(self, folder: str, *suffixes: str) -> list[str]:
         """The pictures of the kept steps in a figure's folder, and last their film."""
         pictures = [

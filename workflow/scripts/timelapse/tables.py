@@ -50,3 +50,51 @@ PATCHING = _table(
     ("value", pa.float32()),
     ("std_error", pa.float32()),
 )
+ATTENTION = _table(
+    ("layer", pa.int32()),
+    ("head", pa.int32()),
+    ("query", pa.string()),
+    ("key", pa.string()),
+    ("value", pa.float32()),
+    ("std_error", pa.float32()),
+)
+ATTENTION_CHANGE = _table(
+    ("layer", pa.int32()),
+    ("head", pa.int32()),
+    ("value", pa.float32()),
+    ("ci_low", pa.float32()),
+    ("ci_high", pa.float32()),
+    ("rank", pa.int32()),
+)
+ATTENTION_PATTERN = _table(
+    ("example_id", pa.int64()),
+    ("head", pa.string()),
+    ("query_position", pa.int32()),
+    ("query_token", pa.string()),
+    ("key_position", pa.int32()),
+    ("key_token", pa.string()),
+    ("value", pa.float32()),
+)
+HEAD_ROLES = _table(
+    ("layer", pa.int32()),
+    ("head", pa.int32()),
+    ("role", pa.string()),
+    ("score", pa.float32()),
+    ("std_error", pa.float32()),
+    ("holds", pa.bool_()),
+)
+LOGIT_LENS = _table(
+    ("place", pa.string()),
+    ("layer", pa.int32()),
+    ("token", pa.string()),
+    ("measure", pa.string()),
+    ("value", pa.float32()),
+    ("std_error", pa.float32()),
+)
+LOGIT_LENS_TOP = _table(
+    ("place", pa.string()),
+    ("layer", pa.int32()),
+    ("token", pa.string()),
+    ("probability", pa.float32()),
+    ("share", pa.float32()),
+)

@@ -46,21 +46,26 @@ class HeatmapDrawing:
         height, floor = 7.4, 0.95
         self.figure = style.new_figure(style.WIDTH, height)
         gap, bar = 0.35, 1.35 + 0.2 * len(plot.unit.splitlines())
-        wide = (style.WIDTH - 1.0 - bar - gap * (len(panels) - 1)) / len(panels)
+        across = min(len(panels), plot.wrap or len(panels))
+        wide = (style.WIDTH - 1.0 - bar - gap * (across - 1)) / across
         tall = height - floor - style.HEADER - 0.45
+        down = math.ceil(len(panels) / across)
+        step_down = (tall + 2 * gap) / down
         numbered = max(len(rows), len(columns)) <= NUMBERED and wide / len(columns) > 0.6
         self._images: list[AxesImage] = []
         self._texts: list[list[Text]] = []
         self._marks: list[Line2D] = []
         for number, name in enumerate(panels):
-            left = 1.0 + number * (wide + gap)
-            axes = style.add_axes(self.figure, left, floor, wide, tall)
+            line, place = divmod(number, across)
+            left, bottom = 1.0 + place * (wide + gap), floor + (down - 1 - line) * step_down
+            axes = style.add_axes(self.figure, left, bottom, wide, step_down - 2 * gap)
             name_ticks(axes, columns, wide)
             axes.set_yticks(range(len(rows)), [tick_name(row) for row in rows])
             axes.tick_params(length=0)
             axes.spines[:].set_visible(False)
-            axes.set_xlabel(plot.column_label or plot.columns)
-            if number == 0:
+            if number + across >= len(panels):
+                axes.set_xlabel(plot.column_label or plot.columns)
+            if place == 0:
                 axes.set_ylabel(plot.row_label or plot.rows)
             else:
                 axes.tick_params(labelleft=False)
@@ -96,6 +101,8 @@ class HeatmapDrawing:
         colorbar = self.figure.colorbar(self._images[0], cax=scale, extend=beyond)
         colorbar.set_label(plot.unit)
         colorbar.outline.set_visible(False)
+        if np.nanmin(self._value) >= 0:
+            scale.set_ylim(0, bound)
         self._note(numbered)
 
     def _note(self, numbered: bool) -> None:

@@ -12,7 +12,17 @@ import pyarrow as pa
 
 from timelapse import tables
 from timelapse.errors import UserError
-from timelapse.figures.plots import Bars, Circuit, Heatmap, Line, Plot, Scatter
+from timelapse.figures.plots import (
+    Bars,
+    Circuit,
+    Curves,
+    Heatmap,
+    Line,
+    Plot,
+    Ranking,
+    Roles,
+    Scatter,
+)
 
 LOGIT_DIFFERENCE = "logit difference (logits)"
 RESTORED = "share of the clean logit difference restored"
@@ -153,6 +163,53 @@ _ALL = (
         title="Circuit: the strongest edges from input to logits",
         plot=Circuit(),
         options=("edges", "method"),
+    ),
+    Kind(
+        name="attention",
+        table="attention",
+        schema=tables.ATTENTION,
+        title="Attention from the last position to each labelled one",
+        plot=Heatmap(
+            where={"query": "end"},
+            rows="layer",
+            columns="head",
+            unit="attention from the last position (share)",
+            panel="key",
+            wrap=4,
+        ),
+    ),
+    Kind(
+        name="attention_change",
+        table="attention_change",
+        schema=tables.ATTENTION_CHANGE,
+        title="Heads whose attention from the last position has changed most",
+        plot=Ranking(ylabel="share of the attention that has moved since the first step"),
+        options=("top",),
+    ),
+    Kind(
+        name="head_roles",
+        table="head_roles",
+        schema=tables.HEAD_ROLES,
+        title="Which heads hold which role",
+        plot=Roles(),
+        options=("top",),
+    ),
+    Kind(
+        name="logit_lens",
+        table="logit_lens",
+        schema=tables.LOGIT_LENS,
+        title="Logit lens: what each layer would say",
+        plot=Curves(
+            x="place",
+            order="layer",
+            xlabel="place in the residual stream (pre: before the layer)",
+            series=("token", {"answer": "answer", "foil": "foils (mean)"}),
+            panel=(
+                "measure",
+                {"probability": "probability", "rank": "rank in the vocabulary (1 = likeliest)"},
+            ),
+            ranks=("rank",),
+        ),
     ),
 )
 

@@ -64,6 +64,7 @@ class Heatmap:
         column_label: what the columns are, if not the column's name.
         ceiling: the largest absolute value that colours tell apart, so that a few wild values
             (a share of next to nothing, say) leave the others visible; none if None.
+        wrap: the most panels beside each other; all if None.
     """
 
     rows: str
@@ -74,6 +75,7 @@ class Heatmap:
     row_label: str | None = None
     column_label: str | None = None
     ceiling: float | None = None
+    wrap: int | None = None
 
 
 @dataclass(frozen=True)
@@ -114,4 +116,49 @@ class Circuit:
     method: str | None = None
 
 
-Plot = Line | Bars | Heatmap | Scatter | Circuit
+@dataclass(frozen=True)
+class Curves:
+    """Several lines over named places, with their 95 % bands, in panels that differ in the measure.
+
+    Attributes:
+        x: the column whose labels go along the axis.
+        order: the column that sorts the labels.
+        xlabel: what the labels are.
+        series: the column that tells lines apart, and what each is called in the legend.
+        panel: the column of measures, and what each is, with its unit.
+        ranks: the measures that are ranks: drawn on a logarithmic axis with 1 on top.
+    """
+
+    x: str
+    order: str
+    xlabel: str
+    series: tuple[str, Mapping[str, str]]
+    panel: tuple[str, Mapping[str, str]]
+    ranks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The heads with the largest values: lines over the steps, and their order at each step.
+
+    Attributes:
+        ylabel: what the value is, with its unit.
+        top: how many heads are told apart by colour and listed, 7 at most.
+    """
+
+    ylabel: str
+    top: int = 7
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Which heads hold which role over the steps.
+
+    Attributes:
+        top: the most heads that are shown for a role, the strongest.
+    """
+
+    top: int = 8
+
+
+Plot = Line | Bars | Heatmap | Scatter | Circuit | Curves | Ranking | Roles

@@ -7,11 +7,24 @@ from typing import Any
 import pyarrow as pa
 
 from timelapse.figures.bars import BarsDrawing
+from timelapse.figures.curves import CurvesDrawing
 from timelapse.figures.drawing import Drawing
 from timelapse.figures.graph import CircuitDrawing
 from timelapse.figures.heatmap import HeatmapDrawing
 from timelapse.figures.line import LineDrawing
-from timelapse.figures.plots import Bars, Circuit, Heatmap, Line, Plot, Scatter
+from timelapse.figures.plots import (
+    Bars,
+    Circuit,
+    Curves,
+    Heatmap,
+    Line,
+    Plot,
+    Ranking,
+    Roles,
+    Scatter,
+)
+from timelapse.figures.ranking import RankingDrawing
+from timelapse.figures.roles import RolesDrawing
 from timelapse.figures.scatter import ScatterDrawing
 
 _RENDERERS: Mapping[type, Callable[[Any, pa.Table, str | Path], Drawing]] = {
@@ -19,6 +32,9 @@ _RENDERERS: Mapping[type, Callable[[Any, pa.Table, str | Path], Drawing]] = {
     Bars: BarsDrawing,
     Heatmap: HeatmapDrawing,
     Scatter: ScatterDrawing,
+    Curves: CurvesDrawing,
+    Ranking: RankingDrawing,
+    Roles: RolesDrawing,
     Circuit: CircuitDrawing,
 }
 

@@ -70,6 +70,11 @@ def pattern(layer: int) -> str:
     return f"blocks.{layer}.attn.hook_pattern"
 
 
+def scores(layer: int) -> str:
+    """What the attention probabilities are the softmax of, scaled and masked."""
+    return f"blocks.{layer}.attn.hook_attn_scores"
+
+
 def z(layer: int) -> str:
     return f"blocks.{layer}.attn.hook_z"
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import torch
 from transformer_lens.config import TransformerBridgeConfig
 from transformer_lens.model_bridge import TransformerBridge
@@ -21,7 +20,7 @@ from timelapse.activations.stored import StoredSource
 from timelapse.models.loading import each_bridge
 from timelapse.models.prompts import Prompts
 from timelapse.probes.needs import needs_of
-from timelapse.probes.sweep import device, first_prompts, write_each
+from timelapse.probes.sweep import Measured, device, first_prompts, write_each
 
 _log = logging.getLogger(__name__)
 
@@ -79,11 +78,11 @@ class Reading:
 
 def sweep_reading(
     reading: Reading,
-    probe: Callable[[TransformerBridge, Source, Sequence[Prompts]], pa.Table],
+    probe: Callable[[TransformerBridge, Source, Sequence[Prompts]], Measured],
     checkpoints: Sequence[Path],
     dataset: Path,
     n_prompts: int,
-    tables: Sequence[Path],
+    tables: Sequence[Path] | Mapping[str, Sequence[Path]],
     title: str,
 ) -> None:
     """As `sweep.sweep`, for a probe that reads activations: it is given a source of them.
@@ -98,7 +97,7 @@ def sweep_reading(
         if bucket.rows[0] < n_prompts
     ]
 
-    def measured() -> Iterator[pa.Table]:
+    def measured() -> Iterator[Measured]:
         filing = None
         bridges = each_bridge(checkpoints, device())
         for checkpoint, bridge in zip(checkpoints, bridges, strict=True):

@@ -1,9 +1,9 @@
 """A probe's way through the checkpoints of a run: one process, one table a checkpoint."""
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,26 +15,28 @@ from timelapse.models.prompts import Prompts, encode
 from timelapse.tasks.dataset import read_dataset
 
 Model = TypeVar("Model")
+Measured: TypeAlias = pa.Table | Mapping[str, pa.Table]
+"""A table without `step`, or several by name."""
 
 
 def sweep(
     each: Callable[[Sequence[Path], str], Iterator[Model]],
-    probe: Callable[[Model, Sequence[Prompts]], pa.Table],
+    probe: Callable[[Model, Sequence[Prompts]], Measured],
     checkpoints: Sequence[Path],
     dataset: Path,
     n_prompts: int,
-    tables: Sequence[Path],
+    tables: Sequence[Path] | Mapping[str, Sequence[Path]],
     title: str,
 ) -> None:
     """Measure every checkpoint on the first prompts of a dataset and write a table for each.
 
     Args:
         each: gives the checkpoints as models, `each_model` or `each_bridge`.
-        probe: measures a model: a table without `step`.
+        probe: measures a model: a table without `step`, or several by name.
         checkpoints: folders named `step-NNNNNN`.
         dataset: a dataset's Parquet file.
         n_prompts: how many of its prompts to measure; all if there are fewer.
-        tables: where the tables go, checkpoint by checkpoint.
+        tables: where the tables go, checkpoint by checkpoint; by name if there are several.
         title: what the progress bar shows.
 
     Raises:
@@ -56,18 +58,25 @@ def device() -> str:
 
 
 def write_each(
-    measured: Iterable[pa.Table], checkpoints: Sequence[Path], paths: Sequence[Path], title: str
+    measured: Iterable[Measured],
+    checkpoints: Sequence[Path],
+    paths: Sequence[Path] | Mapping[str, Sequence[Path]],
+    title: str,
 ) -> None:
-    """Write the table of every checkpoint when it is measured, with its step."""
+    """Write the tables of every checkpoint when it is measured, with its step."""
+    by_name = paths if isinstance(paths, Mapping) else {"": paths}
     bar = tqdm(
-        zip(checkpoints, paths, measured, strict=True),
+        zip(checkpoints, measured, strict=True),
         desc=title,
         total=len(checkpoints),
         unit="checkpoint",
         file=sys.stderr,
     )
-    for checkpoint, path, table in bar:
-        step = pa.array([int(checkpoint.name.removeprefix("step-"))] * len(table), pa.int32())
-        pq.write_table(
-            table.add_column(0, pa.field("step", pa.int32(), nullable=False), step), path
-        )
+    for number, (checkpoint, found) in enumerate(bar):
+        tables = found if isinstance(found, Mapping) else {"": found}
+        for name in by_name:
+            table, path = tables[name], by_name[name][number]
+            step = pa.array([int(checkpoint.name.removeprefix("step-"))] * len(table), pa.int32())
+            pq.write_table(
+                table.add_column(0, pa.field("step", pa.int32(), nullable=False), step), path
+            )

@@ -1,0 +1,34 @@
+"""Rule attention: where heads look at every checkpoint of a run, and what has changed."""
+
+from pathlib import Path
+
+from job import start
+
+
+def main(smk):
+    from timelapse.probes.attention.patterns import needs
+    from timelapse.probes.attention.probe import AttentionProbe
+    from timelapse.probes.attention.whole import example_ids
+    from timelapse.probes.reading import Reading, sweep_reading
+
+    settings, dataset = smk.params.probe, Path(smk.input.dataset)
+    probe = AttentionProbe(
+        batch_size=settings["batch"],
+        heads=settings["heads"],
+        examples=example_ids(dataset, settings["examples"], settings["prompts"]),
+        resamples=settings["resamples"],
+        seed=smk.params.seed,
+    )
+    sweep_reading(
+        Reading.of(needs, smk.params.activations, smk.config),
+        probe,
+        checkpoints=[Path(folder) for folder in smk.input.checkpoints],
+        dataset=dataset,
+        n_prompts=settings["prompts"],
+        tables={name: [Path(path) for path in paths] for name, paths in smk.output.items()},
+        title=f"attention on {smk.wildcards.task}",
+    )
+
+
+if "snakemake" in globals():
+    start(main, snakemake)

@@ -1,0 +1,33 @@
+"""Rule head_roles: what heads do at every checkpoint, on random words and on one task."""
+
+from functools import partial
+from pathlib import Path
+
+from job import start
+
+
+def main(smk):
+    from timelapse.probes.head_roles.movers import needs
+    from timelapse.probes.head_roles.probe import head_roles
+    from timelapse.probes.reading import Reading, sweep_reading
+
+    settings = smk.params.probe
+    sweep_reading(
+        Reading.of(needs, smk.params.activations, smk.config),
+        partial(
+            head_roles,
+            batch_size=settings["batch"],
+            sequences=settings["sequences"],
+            length=settings["length"],
+            seed=smk.params.seed,
+        ),
+        checkpoints=[Path(folder) for folder in smk.input.checkpoints],
+        dataset=Path(smk.input.dataset),
+        n_prompts=settings["prompts"],
+        tables=[Path(path) for path in smk.output.tables],
+        title=f"head roles on {smk.wildcards.task}",
+    )
+
+
+if "snakemake" in globals():
+    start(main, snakemake)

@@ -1,0 +1,26 @@
+"""Rule logit_lens: what every layer would say, at every checkpoint of a run on one task."""
+
+from functools import partial
+from pathlib import Path
+
+from job import start
+
+
+def main(smk):
+    from timelapse.probes.logit_lens import logit_lens, needs
+    from timelapse.probes.reading import Reading, sweep_reading
+
+    settings = smk.params.probe
+    sweep_reading(
+        Reading.of(needs, smk.params.activations, smk.config),
+        partial(logit_lens, batch_size=settings["batch"], top=settings["top"]),
+        checkpoints=[Path(folder) for folder in smk.input.checkpoints],
+        dataset=Path(smk.input.dataset),
+        n_prompts=settings["prompts"],
+        tables={name: [Path(path) for path in paths] for name, paths in smk.output.items()},
+        title=f"logit lens on {smk.wildcards.task}",
+    )
+
+
+if "snakemake" in globals():
+    start(main, snakemake)

@@ -1,0 +1,144 @@
+"""Which heads hold which role over the steps: a strip for each head, coloured where it holds.
+
+Stage: figures. A role that no head ever holds shows the head that comes closest.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from matplotlib.colors import to_rgb
+from matplotlib.patches import Rectangle
+
+from timelapse.figures import style
+from timelapse.figures.plots import Roles
+from timelapse.figures.reading import pivot
+
+LEFT, RIGHT, STRIP, GAP = 2.35, 1.5, 0.24, 0.6
+"""Inches at both sides, inches of a strip, and strips of space between roles."""
+
+
+@dataclass(frozen=True)
+class Strip:
+    """A head under a role: where its strip lies, counted in strips from the top."""
+
+    role: int
+    head: int
+    top: float
+
+
+class RolesDrawing:
+    """An open figure of roles."""
+
+    def __init__(self, plot: Roles, table: pa.Table, source: str | Path) -> None:
+        axes_names = ("role", "layer", "head")
+        scores = pivot(table, axes_names, source, value="score")
+        held = pivot(table, axes_names, source, value="holds", error="score")
+        self.steps = tuple(map(int, scores.steps))
+        roles, layers, heads = scores.labels
+        shape = (len(self.steps), len(roles), len(layers) * len(heads))
+        self._score, self._holds = scores.value.reshape(shape), held.value.reshape(shape) > 0
+        self._spread = style.Z95 * np.nan_to_num(scores.error).reshape(shape)
+        names = [f"a{layer}.h{head}" for layer in layers for head in heads]
+        self._strips, hidden = self._choose(plot.top)
+        depth = self._strips[-1].top + 1
+        floor, over = 0.95, 0.3
+        tall = max(depth * STRIP, 3.5)
+        height = floor + tall + over + style.HEADER
+        self.figure = style.new_figure(style.WIDTH, height)
+        wide = style.WIDTH - LEFT - RIGHT
+        axes = style.add_axes(self.figure, LEFT, floor, wide, tall)
+        n = len(self.steps)
+        axes.set_xlim(-0.5, n - 0.5)
+        axes.set_ylim(depth, 0)
+        axes.spines[:].set_visible(False)
+        axes.tick_params(length=0)
+        axes.set_yticks(
+            [strip.top + 0.5 for strip in self._strips],
+            [
+                names[strip.head]
+                if np.isfinite(self._score[:, strip.role, strip.head]).any()
+                else ""
+                for strip in self._strips
+            ],
+            size=style.SMALL,
+        )
+        ticks = range(0, n, -(-n // 12))
+        axes.set_xticks(ticks, [str(self.steps[tick]) for tick in ticks])
+        axes.set_xlabel("fine-tuning step")
+        self._texts = []
+        palette = dict(enumerate(style.SERIES))
+        for strip in self._strips:
+            axes.imshow(
+                self._shades(strip, palette[strip.role % len(palette)]),
+                extent=(-0.5, n - 0.5, strip.top + 0.94, strip.top + 0.06),
+                aspect="auto",
+                interpolation="nearest",
+            )
+            self._texts.append(
+                axes.text(n - 0.4, strip.top + 0.5, "", va="center", size=style.SMALL)
+            )
+        for role, name in enumerate(roles):
+            top = min(strip.top for strip in self._strips if strip.role == role)
+            more = f"\n(+ {hidden[role]} weaker)" if hidden[role] else ""
+            self.figure.text(
+                style.MARGIN / style.WIDTH,
+                (floor + tall * (1 - (top + 0.08) / depth)) / height,
+                str(name).replace("_", " ") + more,
+                color=palette[role % len(palette)],
+                size=style.TICK,
+                va="top",
+            )
+        axes.text(n - 0.4, -0.2, "at this step", size=style.SMALL, color=style.MUTED)
+        self._column = Rectangle(
+            (-0.5, 0), 1, depth, fill=False, edgecolor=style.INK, linewidth=1.2
+        )
+        self._column.set_clip_on(False)
+        axes.add_patch(self._column)
+        self.figure.text(
+            style.MARGIN / style.WIDTH,
+            0.25 / height,
+            "colour: the score passes the role's threshold · grey: the share of the role's largest"
+            " score, below it · ± half the width of the 95 % interval",
+            size=style.SMALL,
+            color=style.MUTED,
+            va="center",
+        )
+
+    def _choose(self, top: int) -> tuple[list[Strip], list[int]]:
+        """The strips of every role, and how many heads that hold it have none."""
+        strips, hidden, depth = [], [], 0.0
+        largest = np.nan_to_num(self._score, nan=-np.inf).max(axis=0)
+        for role in range(self._score.shape[1]):
+            strongest = np.argsort(-largest[role], kind="stable")
+            holding = [head for head in strongest if self._holds[:, role, head].any()]
+            hidden.append(max(0, len(holding) - top))
+            for head in sorted(holding[:top] or strongest[:1]):
+                strips.append(Strip(role, int(head), depth))
+                depth += 1
+            depth += GAP
+        return strips, hidden
+
+    def _shades(self, strip: Strip, color: str) -> np.ndarray:
+        """The colours of a strip, one row of pixels."""
+        score = np.nan_to_num(self._score[:, strip.role, strip.head])
+        largest = float(np.nanmax(self._score[:, strip.role], initial=0.0)) or 1.0
+        share = np.clip(score / largest, 0, 1)[:, None]
+        grey = 1 - 0.22 * share * np.ones(3)
+        holds = self._holds[:, strip.role, strip.head, None]
+        return np.where(holds, np.array(to_rgb(color)), grey)[None]
+
+    def show(self, index: int) -> None:
+        """See `Drawing.show`."""
+        self._column.set_x(index - 0.5)
+        for strip, text in zip(self._strips, self._texts, strict=True):
+            score = self._score[index, strip.role, strip.head]
+            holds = self._holds[index, strip.role, strip.head]
+            spread = self._spread[index, strip.role, strip.head]
+            known = np.isfinite(score)
+            text.set_text(
+                f"{score:.2f} ±{spread:.2f}".replace("-", "−") if known else "not defined"
+            )
+            text.set_color(style.INK if holds else style.MUTED)
+            text.set_fontweight("bold" if holds else "normal")

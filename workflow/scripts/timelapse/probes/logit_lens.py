@@ -1,0 +1,170 @@
+"""Logit lens: what the model would say if it stopped at each layer.
+
+The residual stream at the prompt's last position goes through the final norm, with the norm's own
+statistics of that stream, and through the unembedding (nostalgebraist 2020, "interpreting GPT: the
+logit lens").
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from transformer_lens.config import TransformerBridgeConfig
+from transformer_lens.model_bridge import TransformerBridge
+from transformer_lens.tools.analysis.logit_lens import logit_readout
+
+from timelapse.activations.source import CLEAN, Need, Source
+from timelapse.averages import RunningMean
+from timelapse.errors import UserError
+from timelapse.models import hooks
+from timelapse.models.prompts import Prompts
+from timelapse.tables import LOGIT_LENS, LOGIT_LENS_TOP
+
+TOKENS = ("answer", "foil")
+MEASURES = ("rank", "probability")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the lens looks: before the layer `layer`, or after the last if it is n_layers."""
+
+    name: str
+    layer: int
+    hook: str
+
+
+def places(n_layers: int) -> tuple[Place, ...]:
+    """`input`, `pre1`, ... `final`: the names of the `stream` in the logit-difference table."""
+    return (
+        *(
+            Place(f"pre{layer}" if layer else "input", layer, hooks.resid_pre(layer))
+            for layer in range(n_layers)
+        ),
+        Place("final", n_layers, hooks.resid_post(n_layers - 1)),
+    )
+
+
+def needs(config: TransformerBridgeConfig) -> tuple[Need, ...]:
+    """What `logit_lens` reads."""
+    return tuple(Need(place.hook, "end") for place in places(config.n_layers))
+
+
+def logit_lens(
+    bridge: TransformerBridge,
+    source: Source,
+    prompts: Sequence[Prompts],
+    batch_size: int,
+    top: int,
+) -> dict[str, pa.Table]:
+    """Read the answer, its foils and the likeliest tokens at every place of the stream.
+
+    Args:
+        bridge: the model.
+        source: gives its `needs`.
+        prompts: buckets of prompts; every prompt has the same weight.
+        batch_size: prompts run at a time.
+        top: how many of the likeliest tokens of a place are kept.
+
+    Returns:
+        `logit_lens`: `tables.LOGIT_LENS` without `step`. Means over the prompts of the rank (1 is
+        the likeliest of the whole vocabulary) and the probability of the answer, and of the
+        prompt's mean over its foils.
+        `logit_lens_top`: `tables.LOGIT_LENS_TOP` without `step`. The tokens with the largest mean
+        probability at each place, the largest first, with the share of prompts for which the token
+        is the likeliest.
+
+    Raises:
+        UserError: the model's logits are not the unembedded final norm of its stream.
+    """
+    looked = places(bridge.cfg.n_layers)
+    means = RunningMean(len(looked) * len(TOKENS) * len(MEASURES))
+    vocabulary = torch.zeros(2, len(looked), bridge.W_U.shape[1], dtype=torch.float64)
+    for bucket in prompts:
+        for batch in bucket.to(bridge.cfg.device).batches(batch_size):
+            stream = source(batch, CLEAN)
+            values = []
+            for number, place in enumerate(looked):
+                logits = _readout(bridge, stream[place.hook][:, -1])
+                probability = logits.softmax(-1)
+                values += _of_answer_and_foils(logits, probability, batch)
+                first = torch.bincount(logits.argmax(-1), minlength=logits.shape[1])
+                vocabulary[0, number] += probability.double().sum(0).cpu()
+                vocabulary[1, number] += first.cpu()
+            means.add(torch.stack(values))
+    return {
+        "logit_lens": _table(looked, means),
+        "logit_lens_top": _top_table(bridge, looked, vocabulary / means.count, top),
+    }
+
+
+def _readout(
+    bridge: TransformerBridge, stream: Float[Tensor, "batch d_model"]
+) -> Float[Tensor, "batch vocabulary"]:
+    try:
+        return logit_readout(bridge, stream).values.float()
+    except (ValueError, NotImplementedError) as error:
+        raise UserError(
+            bridge.cfg.model_name,
+            "",
+            f"the logit lens cannot read it ({str(error).splitlines()[0].rstrip('.')})",
+            "Leave the logit_lens probe out of this model's study",
+        ) from error
+
+
+def _of_answer_and_foils(
+    logits: Float[Tensor, "batch vocabulary"],
+    probability: Float[Tensor, "batch vocabulary"],
+    prompts: Prompts,
+) -> list[Float[Tensor, "batch"]]:
+    """In the order of `TOKENS` and, within, `MEASURES`."""
+    values = []
+    for tokens in (prompts.answer[:, None], prompts.foils):
+        own = logits.gather(1, tokens)
+        larger = (logits[:, None] > own[:, :, None]).sum(-1)
+        values += [1 + larger.float().mean(1), probability.gather(1, tokens).mean(1)]
+    return values
+
+
+def _table(looked: Sequence[Place], means: RunningMean) -> pa.Table:
+    rows = [
+        (place.name, place.layer, token, measure)
+        for place in looked
+        for token in TOKENS
+        for measure in MEASURES
+    ]
+    names, layers, tokens, measures = zip(*rows, strict=True)
+    return pa.table(
+        {
+            "place": names,
+            "layer": layers,
+            "token": tokens,
+            "measure": measures,
+            "value": means.mean.float().numpy(),
+            "std_error": means.std_error.float().numpy(),
+        },
+        schema=LOGIT_LENS.remove(LOGIT_LENS.get_field_index("step")),
+    )
+
+
+def _top_table(
+    bridge: TransformerBridge,
+    looked: Sequence[Place],
+    means: Float[Tensor, "probability_and_share place vocabulary"],
+    top: int,
+) -> pa.Table:
+    probability, share = means
+    best = probability.topk(min(top, probability.shape[1])).indices
+    rows = [(place, token) for place, tokens in zip(looked, best, strict=True) for token in tokens]
+    return pa.table(
+        {
+            "place": [place.name for place, _ in rows],
+            "layer": [place.layer for place, _ in rows],
+            "token": [bridge.tokenizer.decode([int(token)]) for _, token in rows],
+            "probability": probability.gather(1, best).flatten().float().numpy(),
+            "share": share.gather(1, best).flatten().float().numpy(),
+        },
+        schema=LOGIT_LENS_TOP.remove(LOGIT_LENS_TOP.get_field_index("step")),
+    )
