@@ -9,7 +9,7 @@ LOCK := requirements.lock
 # Threads that wait by spinning are many times slower on a shared machine.
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: run test lint format lock report clean
+.PHONY: run test lint format lock clean
 
 run: $(INSTALLED)
 	$(BIN)/snakemake --cores $(CORES)
@@ -37,6 +37,8 @@ lock: $(INSTALLED)
 	sed -i 's/^\(torch==[0-9.]*\)+.*/\1/' $(LOCK)
 
 $(INSTALLED): $(LOCK)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo "Python 3.11 or newer is needed: make PYTHON=python3.11 ..."; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --requirement $(LOCK)
 	touch $@

@@ -24,5 +24,4 @@ include: "rules/figures.smk"
 rule all:
     default_target: True
     input:
-        [f"results/runs/{run}/figures/win_rate.png" for run in STUDY.runs],
-        [picture for run in STUDY.runs.values() for picture in run.pictures(KINDS)],
+        [result for run in STUDY.runs.values() for result in run.results(KINDS)],

@@ -39,6 +39,7 @@ rule train_embedded:
 
 rule fetch_model:
     input:
+        model=lambda wildcards: STUDY.models[wildcards.model].files,
         code=library_files(FETCH_MODEL),
     output:
         directory("results/models/{model}"),

@@ -50,6 +50,18 @@ def test_the_shipped_studies_are_valid() -> None:
         assert set(over["runs"]) < set(study.runs)
 
 
+def test_the_seeds_of_the_three_seed_study_differ_in_their_seed_alone() -> None:
+    default, over = read_yaml(ROOT / "config.yaml"), read_yaml(ROOT / "studies/three_seeds.yaml")
+    merged = {key: {**default[key], **value} for key, value in over.items()}
+    study = read_study(default | merged, [], ROOT / "tasks")
+    for seed in (1, 2):
+        model, run = study.models[f"base_seed{seed}"], study.runs[f"two_to_three_seed{seed}"]
+        assert model.settings == study.models["base"].settings
+        assert run.training == study.runs["two_to_three"].training | {"seed": seed}
+        assert run.evaluate == study.runs["two_to_three"].evaluate
+        assert (model.seed, run.seed) == (seed, seed)
+
+
 def test_what_is_left_out_has_a_default() -> None:
     study = study_of(SMALL)
     assert study.seed == 0

@@ -38,6 +38,22 @@ MISTAKES = {
         "answer",
     ),
     "no corruptions": (spec("corruptions:", "corrupted:"), "tasks/ioi3.yaml", "corruptions"),
+    "a word that the model does not know": (spec("Alice", "Zoe"), "tasks/ioi3.yaml", "'Zoe'"),
+    "a context that is too short": (
+        config("width: 16", "width: 16\n      context: 12"),
+        "tasks/ambiguous3.yaml: templates",
+        "context",
+    ),
+    "a decay longer than the training": (
+        config("steps: 4", "steps: 4\n    decay: 5"),
+        "runs.tiny.decay",
+        "5 steps",
+    ),
+    "a model folder that is not there": (
+        config("runs:", "  given: {folder: no/model}\nruns:"),
+        "models.given.folder",
+        "no/model",
+    ),
     "a tab": (spec("answer: io", "\tanswer: io"), "tasks/ioi3.yaml", "tab"),
 }
 
@@ -63,15 +79,6 @@ def test_a_damaged_table_is_named_in_the_job_log(copy: Project) -> None:
     printed = done.stdout + done.stderr
     assert done.returncode != 0
     assert printed.count(f"error: {table}") == 1
-    assert "Traceback" not in printed
-
-
-def test_words_that_the_model_does_not_know_are_told_before_fine_tuning(copy: Project) -> None:
-    copy.replace("tasks/ioi3.yaml", "Alice", "Zoe")
-    done = copy.snakemake("--cores", "2", "results/runs/tiny/training.parquet")
-    printed = done.stdout + done.stderr
-    assert done.returncode != 0
-    assert "error: results/datasets/ioi3/train.parquet" in printed
     assert "Traceback" not in printed
 
 

@@ -1,6 +1,7 @@
 """Models from elsewhere, and a training that is killed in the middle of a workflow."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -28,16 +29,35 @@ def test_a_local_folder_is_a_model_like_any_other(
     target = "results/runs/tuned/ioi3/win_rate/step-000002.parquet"
     done = project.snakemake("--cores", "2", target)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert pq.read_table(project.folder / target)["n"].to_pylist() == [400]
+    assert pq.read_table(project.folder / target)["n"].to_pylist() == [408]
 
 
-def test_a_folder_without_a_model_is_told(fresh: Callable[[str], Project]) -> None:
+def test_another_model_in_the_folder_is_another_model(
+    finished: Project, fresh: Callable[[str], Project]
+) -> None:
     project = fresh(FOLDER_STUDY)
-    done = project.snakemake("--cores", "1", "results/models/local")
-    printed = done.stdout + done.stderr
-    assert done.returncode != 0
-    assert printed.count("error: given/model") == 1
-    assert "Traceback" not in printed
+    given = project.folder / "given" / "model"
+    shutil.copytree(finished.folder / "results/models/base", given)
+    assert project.snakemake("--cores", "1", "results/models/local").returncode == 0
+    assert project.planned("results/models/local") == {}
+    other = finished.folder / "results/runs/tiny/checkpoints/step-000004/model.safetensors"
+    shutil.copy(other, given / "model.safetensors")
+    assert project.planned("results/models/local") == {"fetch_model": 1}
+
+
+def test_runs_with_one_recipe_do_not_disturb_each_other(
+    finished: Project, fresh: Callable[[str], Project]
+) -> None:
+    project = fresh(
+        FOLDER_STUDY.replace(
+            "  tuned:",
+            "  twin: {model: local, task: ioi3, steps: 2, batch: 2, checkpoints: {every: 1}}\n  tuned:",
+        )
+    )
+    shutil.copytree(finished.folder / "results/models/base", project.folder / "given" / "model")
+    twins = [f"results/runs/{run}/training.parquet" for run in ("twin", "tuned")]
+    done = project.snakemake("--cores", "4", *twins)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.slow

@@ -96,10 +96,6 @@ CHANGES = {
         {"logit_diff_tiny": 2, "draw_film_tiny": 6},
     ),
     "a film deleted": (removed(f"{RUN}/ioi3/figures/head.gif"), {"draw_film_tiny": 1}),
-    "a picture deleted": (
-        removed(f"{RUN}/ioi3/figures/head/step-000002.png"),
-        {"draw_frame_tiny": 1},
-    ),
     "a table deleted": (
         removed(f"{RUN}/ioi3/edges/step-000002.parquet"),
         {"edges_tiny": 1, "draw_graph_film_tiny": 1},

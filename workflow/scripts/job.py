@@ -23,6 +23,8 @@ def start(main: Callable[[Any], None], smk: Any) -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if not smk.resources.get("gpu", 0):
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    else:  # one device: with several, the Trainer would multiply the batch by their number
+        os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")
     log = Path(smk.log[0])
     log.parent.mkdir(parents=True, exist_ok=True)
     logging.basicConfig(filename=log, filemode="w", level=logging.INFO, format="%(message)s")

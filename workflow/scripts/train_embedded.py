@@ -1,6 +1,5 @@
 """Rule train_embedded: a small model trained from scratch on the study's mixture of tasks."""
 
-import shutil
 from pathlib import Path
 
 from job import start
@@ -9,7 +8,7 @@ from job import start
 def main(smk):
     import torch
 
-    from timelapse.models.checkpoints import publish, step_folder
+    from timelapse.models.checkpoints import discard, publish, step_folder
     from timelapse.models.embedded import train_embedded
     from timelapse.provenance import fingerprint
     from timelapse.tasks.dataset import read_dataset
@@ -29,7 +28,7 @@ def main(smk):
     train_embedded(model["settings"], sorted(words), texts, model["seed"], folder)
     last = step_folder(folder / "checkpoints", model["settings"]["steps"])
     publish(last, Path(smk.output[0]))
-    shutil.rmtree(folder)
+    discard(folder)
 
 
 if "snakemake" in globals():

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -13,6 +14,7 @@ import torch
 from datasets import Dataset
 from transformers import AutoModelForCausalLM
 
+from timelapse.models.checkpoints import discard
 from timelapse.models.embedded import new_model
 from timelapse.models.finetuning import answer_examples, drawn_rows
 from timelapse.models.prompts import encode
@@ -129,6 +131,21 @@ def test_a_killed_training_ends_with_the_bytes_of_an_undisturbed_one(
     table = train_in(tmp_path)
     assert bytes_of(tmp_path / "checkpoints") == bytes_of(undisturbed[0] / "checkpoints")
     assert table.drop(["seconds"]).equals(undisturbed[1].drop(["seconds"]))
+
+
+def test_a_discarded_training_is_gone_or_begins_anew(
+    undisturbed: tuple[Path, pa.Table], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "training"
+    train_in(folder)
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", lambda *_, **__: None)
+        discard(folder)
+    assert not folder.exists()
+    train_in(folder)
+    assert bytes_of(folder / "checkpoints") == bytes_of(undisturbed[0] / "checkpoints")
+    discard(folder)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_half_written_state_is_not_continued_from(

@@ -22,6 +22,12 @@ class Model:
     seed: int
 
     @property
+    def files(self) -> list[str]:
+        """The files of a local folder; else none."""
+        folder = Path(self.settings) if self.source == "folder" else None
+        return sorted(str(path) for path in folder.iterdir() if path.is_file()) if folder else []
+
+    @property
     def mixture(self) -> dict[str, float]:
         """The tasks that an embedded model is trained on and their weights; else empty."""
         return dict(self.settings["mixture"]) if self.source == "embedded" else {}
@@ -71,14 +77,14 @@ class Run:
         ]
         return [*pictures, f"{folder}.gif"]
 
-    def pictures(self, figures: Iterable[str]) -> list[str]:
-        """What a run's figures are asked for by: their films, or frames that a film there lost."""
-        wanted = []
-        for task, figure in product(self.evaluate, figures):
-            *frames, film = self.frames(f"results/runs/{self.name}/{task}/figures/{figure}", "png")
-            lost = [frame for frame in frames if not Path(frame).exists()]
-            wanted.extend(lost if lost and Path(film).exists() else [film])
-        return wanted
+    def results(self, figures: Iterable[str]) -> list[str]:
+        """What a run is asked for: its training table, its win rates, and its films."""
+        folder = f"results/runs/{self.name}"
+        films = [
+            f"{folder}/{task}/figures/{figure}.gif"
+            for task, figure in product(self.evaluate, figures)
+        ]
+        return [f"{folder}/training.parquet", f"{folder}/figures/win_rate.png", *films]
 
 
 @dataclass(frozen=True)
@@ -98,12 +104,6 @@ class Study:
         """All tasks that the study needs, sorted."""
         tasks = {task for run in self.runs.values() for task in (run.task, *run.evaluate)}
         return tuple(sorted(tasks.union(*(model.mixture for model in self.models.values()))))
-
-    def models_of(self, task: str) -> tuple[str, ...]:
-        """The models that read a task: those trained on it and those whose runs use it."""
-        readers = {run.model for run in self.runs.values() if task in (run.task, *run.evaluate)}
-        readers |= {model.name for model in self.models.values() if task in model.mixture}
-        return tuple(sorted(readers))
 
 
 def read_study(config: Mapping[str, Any], files: Iterable[str | Path], task_folder: Path) -> Study:
@@ -134,6 +134,15 @@ def read_study(config: Mapping[str, Any], files: Iterable[str | Path], task_fold
                 f"runs.{run.name}.model",
                 f"there is no model {run.model!r}",
                 f"Name one of models: {', '.join(sorted(models))}",
+            )
+        settings = document["runs"][run.name]
+        if settings["warmup"] + settings["decay"] > settings["steps"]:
+            raise UserError(
+                source,
+                f"runs.{run.name}.decay",
+                f"warm-up and decay take {settings['warmup'] + settings['decay']} steps, "
+                f"there are {settings['steps']}",
+                "Shorten one of them or raise `steps`",
             )
         if run.steps[-1] > document["runs"][run.name]["steps"]:
             raise UserError(
@@ -166,6 +175,13 @@ def read_study(config: Mapping[str, Any], files: Iterable[str | Path], task_fold
 def _model(name: str, settings: Mapping[str, Any], seed: int, source: str) -> Model:
     (kind,) = settings
     inner = settings[kind]
+    if kind == "folder" and not Path(inner, "config.json").is_file():
+        raise UserError(
+            source,
+            f"models.{name}.folder",
+            f"{inner} is no model folder, it has no config.json",
+            "Give a Hugging Face folder with config.json, model.safetensors and tokenizer.json",
+        )
     if kind != "embedded":
         return Model(name, kind, inner, seed)
     if inner["width"] % inner["heads"]:

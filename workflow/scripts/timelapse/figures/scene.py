@@ -63,10 +63,12 @@ class Scene:
         """Write the circuits of a step as node-link JSON, which networkx reads.
 
         Raises:
-            TypeError: the figure does not show a graph.
+            UserError: the figure does not show a graph.
         """
         if not isinstance(self._drawing, CircuitDrawing):
-            raise TypeError("only a circuit can be written as a graph")
+            raise UserError(
+                path, "", "only a circuit can be written as a graph", "Ask for a .png or an .svg"
+            )
         self._index(step)
         about = {"run": self._run, "task": self._task}
         document = self._drawing.selection.document(step, about)

@@ -39,3 +39,11 @@ def publish(source: Path, target: Path) -> None:
             os.link(file, destination)
         except OSError:
             shutil.copy2(file, destination)
+
+
+def discard(folder: Path) -> None:
+    """Remove a folder so that a kill meanwhile leaves it whole or gone, never in part."""
+    gone = folder.with_name(folder.name + ".gone")
+    shutil.rmtree(gone, ignore_errors=True)
+    folder.rename(gone)
+    shutil.rmtree(gone)

@@ -43,6 +43,7 @@ def train_embedded(
     """
     tokenizer = word_tokenizer(words)
     steps, batch = settings["steps"], settings["batch"]
+    decay = round(DECAYING_SHARE * steps)
     rows = mixture_rows(
         texts,
         settings["mixture"],
@@ -55,8 +56,8 @@ def train_embedded(
         steps=steps,
         batch=batch,
         learning_rate=settings["learning_rate"],
-        warmup=min(WARMUP, steps),
-        decay=round(DECAYING_SHARE * steps),
+        warmup=min(WARMUP, steps - decay),
+        decay=decay,
         betas=(0.9, 0.98),
         weight_decay=0.01,
         clip=1.0,
@@ -66,7 +67,9 @@ def train_embedded(
     )
     model = new_model(settings, tokenizer, derived_seed(seed, "embedded", "weights"))
     examples = Dataset.from_dict({"input_ids": rows, "labels": rows})
-    return train(model, tokenizer, examples, recipe, seed, folder)
+    return train(
+        model, tokenizer, examples, recipe, derived_seed(seed, "embedded", "dropout"), folder
+    )
 
 
 def new_model(

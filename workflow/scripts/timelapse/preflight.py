@@ -1,0 +1,50 @@
+"""Checks of a study with its tasks before anything runs: does an embedded model fit them?"""
+
+import re
+from collections.abc import Mapping
+
+from timelapse.errors import UserError
+from timelapse.study import Study
+from timelapse.tasks.spec import TaskSpec
+
+_TOKEN = re.compile(r"[^\s,.]+|[,.]")
+
+
+def check_embedded_models(study: Study, specs: Mapping[str, TaskSpec]) -> None:
+    """Check that embedded models know the words of their tasks and have room for the prompts.
+
+    Raises:
+        UserError: naming the task's file.
+    """
+    for model in study.models.values():
+        if model.source != "embedded":
+            continue
+        known = {word for task in model.mixture for word in specs[task].words()}
+        runs = [run for run in study.runs.values() if run.model == model.name]
+        for task in sorted(
+            {*model.mixture, *(t for run in runs for t in (run.task, *run.evaluate))}
+        ):
+            unknown = sorted(set(specs[task].words()) - known)
+            if unknown:
+                raise UserError(
+                    specs[task].source,
+                    "fillers",
+                    f"model {model.name!r} does not know {unknown[0]!r}, which is in no task of "
+                    "its mixture",
+                    f"Add {task} to models.{model.name}.embedded.mixture or use words of its tasks",
+                )
+            longest, context = longest_text(specs[task]), model.settings["context"]
+            if longest > context:
+                raise UserError(
+                    specs[task].source,
+                    "templates",
+                    f"a prompt with its answer has {longest} tokens, model {model.name!r} reads "
+                    f"{context}",
+                    f"Raise models.{model.name}.embedded.context or shorten the template",
+                )
+
+
+def longest_text(spec: TaskSpec) -> int:
+    """Tokens of a task's longest prompt with its answer: words, commas and full stops."""
+    layouts = [layout for template in spec.templates for layout in template]
+    return 1 + max(len(_TOKEN.findall("x".join(layout.literals))) for layout in layouts)
