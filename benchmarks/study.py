@@ -17,10 +17,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from itertools import pairwise
 from pathlib import Path
+
+import pyarrow.parquet as pq
 
 ROOT = Path(__file__).parents[1]
 SCRIPTS = ROOT / "workflow" / "scripts"
+RUN = "results/runs/two_to_three"
 HOUSE = ("Snakefile", "config.yaml", "rules", "workflow", "tasks", "profiles", "envs")
 
 
@@ -40,6 +44,8 @@ def main() -> None:
         )
         wall = time.time() - start
         jobs = recorded_jobs(project)
+        rates = {task: win_rates(project, task) for task in ("ioi2", "ioi3")}
+        redraw = redraw_seconds(project)
     idle = wall - covered(jobs)
     imports = {rule: import_seconds(rule) for rule in {job["script"] for job in jobs}}
     rules: dict[str, dict[str, float]] = {}
@@ -56,6 +62,8 @@ def main() -> None:
         "wall_seconds": round(wall, 1),
         "seconds_without_a_job": round(idle, 1),
         "start_up_share": round(start_up / (busy + idle), 3),
+        "one_picture_redrawn_seconds": round(redraw, 1),
+        "win_rates": rates,
         "rules": {
             rule: {key: round(value, 1) for key, value in row.items()}
             for rule, row in sorted(rules.items())
@@ -64,6 +72,25 @@ def main() -> None:
     text = json.dumps(report, indent=1)
     print(text)
     (ROOT / "benchmarks" / "study.json").write_text(text + "\n")
+    hard, easy = rates["ioi3"], rates["ioi2"]
+    jumps = [after - before for before, after in pairwise(hard)]
+    assert 0.2 <= hard[0] <= 0.5 and hard[-1] >= 0.9 and max(jumps) <= 0.35, hard
+    assert min(easy) >= 0.95, easy
+
+
+def win_rates(project: Path, task: str) -> list[float]:
+    """The win rate of every checkpoint."""
+    table = pq.read_table(project / RUN / task / "win_rate").sort_by("step")
+    return [round(rate, 3) for rate in table["win_rate"].to_pylist()]
+
+
+def redraw_seconds(project: Path) -> float:
+    """How long it takes to draw one picture that was deleted."""
+    picture = f"{RUN}/ioi3/figures/circuit/step-000064.png"
+    (project / picture).unlink()
+    start = time.time()
+    subprocess.run([sys.executable, "-m", "snakemake", picture], cwd=project, check=True)
+    return time.time() - start
 
 
 def recorded_jobs(project: Path) -> list[dict[str, object]]:

@@ -48,12 +48,8 @@ def test_another_model_in_the_folder_is_another_model(
 def test_runs_with_one_recipe_do_not_disturb_each_other(
     finished: Project, fresh: Callable[[str], Project]
 ) -> None:
-    project = fresh(
-        FOLDER_STUDY.replace(
-            "  tuned:",
-            "  twin: {model: local, task: ioi3, steps: 2, batch: 2, checkpoints: {every: 1}}\n  tuned:",
-        )
-    )
+    twin = "  twin: {model: local, task: ioi3, steps: 2, batch: 2, checkpoints: {every: 1}}\n"
+    project = fresh(FOLDER_STUDY + twin)
     shutil.copytree(finished.folder / "results/models/base", project.folder / "given" / "model")
     twins = [f"results/runs/{run}/training.parquet" for run in ("twin", "tuned")]
     done = project.snakemake("--cores", "4", *twins)

@@ -1,0 +1,58 @@
+"""Arrows point one way: scripts -> figures | probes | circuits -> models -> tasks."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from timelapse.provenance import SCRIPTS
+
+LIBRARY = SCRIPTS / "timelapse"
+ALLOWED = {
+    "tasks": set(),
+    "models": {"tasks"},
+    "activations": {"models", "tasks"},
+    "circuits": {"activations", "models", "tasks"},
+    "probes": {"activations", "models", "tasks"},
+    "figures": {"circuits"},  # the graph of a circuit and its selection, which need no model
+}
+
+
+def imported_stages(path: Path) -> set[str]:
+    """The stages that a module imports from."""
+    names = [
+        node.module
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom) and node.module
+    ]
+    parts = [name.split(".") for name in names if name.startswith("timelapse.")]
+    return {part[1] for part in parts} & ALLOWED.keys()
+
+
+@pytest.mark.parametrize("stage", ALLOWED)
+def test_a_stage_imports_from_the_stages_below_alone(stage: str) -> None:
+    modules = list((LIBRARY / stage).rglob("*.py"))
+    assert modules
+    for path in modules:
+        assert imported_stages(path) <= ALLOWED[stage] | {stage}, path
+
+
+def test_every_stage_has_its_arrows() -> None:
+    folders = {path.name for path in LIBRARY.iterdir() if (path / "__init__.py").exists()}
+    assert folders == ALLOWED.keys()
+
+
+def test_the_library_knows_nothing_of_snakemake() -> None:
+    for path in LIBRARY.rglob("*.py"):
+        modules = [
+            name
+            for node in ast.walk(ast.parse(path.read_text()))
+            for name in (
+                [alias.name for alias in node.names]
+                if isinstance(node, ast.Import)
+                else [node.module or ""]
+                if isinstance(node, ast.ImportFrom)
+                else []
+            )
+        ]
+        assert not [name for name in modules if name.split(".")[0] == "snakemake"], path
