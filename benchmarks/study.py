@@ -1,6 +1,6 @@
 """How long a study takes from nothing, and how much of that is start-up.
 
-    python benchmarks/study.py [--cores N]
+    python benchmarks/study.py [--cores N] [--folder NEW]
 
 Runs the default study in a copy of the project and reads the wall time of every job from
 Snakemake's own records. Start-up is what no science happens in: the imports of every job (timed
@@ -31,9 +31,12 @@ HOUSE = ("Snakefile", "config.yaml", "rules", "workflow", "tasks", "profiles", "
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cores", default="2")
-    cores = parser.parse_args().cores
-    with tempfile.TemporaryDirectory() as folder:
-        project = Path(folder)
+    parser.add_argument("--folder", type=Path, help="a new folder that is kept")
+    arguments = parser.parse_args()
+    cores = arguments.cores
+    with tempfile.TemporaryDirectory() as temporary:
+        project = arguments.folder or Path(temporary)
+        project.mkdir(exist_ok=True)
         for name in HOUSE:
             copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
             copy(ROOT / name, project / name)
