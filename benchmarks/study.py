@@ -104,7 +104,7 @@ def recorded_jobs(project: Path) -> list[dict[str, object]]:
             record = json.loads(path.read_text())
             script = record["rule"].removesuffix("_two_to_three")
             script = "draw_film" if script.startswith(("draw_film", "draw_graph")) else script
-            jobs[record["rule"], record["starttime"]] = {
+            jobs[record["log"][0]] = {
                 "script": script,
                 "start": record["starttime"],
                 "end": record["endtime"],

@@ -1,11 +1,14 @@
-"""Loading of model folders: the one place that knows how transformers and TransformerLens do it."""
+"""Loading of model folders: the one place that knows how transformers and TransformerLens do it.
+
+TransformerLens is imported when a bridge is asked for: two seconds that other jobs need not spend.
+"""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from safetensors import SafetensorError
-from transformer_lens.model_bridge import TransformerBridge
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
@@ -15,6 +18,9 @@ from transformers import (
 from transformers.utils import logging
 
 from timelapse.errors import UserError
+
+if TYPE_CHECKING:
+    from transformer_lens.model_bridge import TransformerBridge
 
 logging.set_verbosity_error()
 logging.disable_progress_bar()
@@ -76,8 +82,10 @@ def each_model(
 
 def each_bridge(
     folders: Sequence[Path], device: str, dtype: torch.dtype = torch.float32
-) -> Iterator[TransformerBridge]:
+) -> Iterator["TransformerBridge"]:
     """As `each_model`, wrapped once in TransformerLens' bridge: raw weights, no gradients."""
+    from transformer_lens.model_bridge import TransformerBridge
+
     model = load_model(folders[0], device, dtype)
     parameters = dict(model.named_parameters())
     bridge = TransformerBridge.boot_transformers(
@@ -97,7 +105,7 @@ def _copy_weights(parameters: dict[str, torch.nn.Parameter], other: PreTrainedMo
             parameters[name].copy_(value)
 
 
-def _split_again(bridge: TransformerBridge) -> None:
+def _split_again(bridge: "TransformerBridge") -> None:
     """Bring the q, k and v that a bridge has cut out of a joint weight up to date with it."""
     for block in bridge.blocks:
         attention = block.attn

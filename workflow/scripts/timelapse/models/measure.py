@@ -1,13 +1,17 @@
 """The one number that circuits are about: the logit difference of a prompt."""
 
+from typing import TYPE_CHECKING
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from transformer_lens.model_bridge import TransformerBridge
+
+if TYPE_CHECKING:
+    from transformer_lens.model_bridge import TransformerBridge
 
 
 def last_logits(
-    bridge: TransformerBridge, tokens: Int[Tensor, "batch position"]
+    bridge: "TransformerBridge", tokens: Int[Tensor, "batch position"]
 ) -> Float[Tensor, "batch vocabulary"]:
     """Logits at the last position; the others are not computed."""
     return bridge(tokens, logits_to_keep=1)[:, -1]
