@@ -7,7 +7,7 @@ from timelapse.models.prompts import Prompts
 
 
 def mentioning_prompts(n: int, length: int, seed: int = 0) -> Prompts:
-    """Different random words: the answer at place 1, foils at 2 and, once more, at the last but one.
+    """Different random words: the answer at place 1, foils at 2 and 3, one again later.
 
     Labels: `io`, `first`, `second`, `first.2`, `end`; of every second prompt the first two change
     places.

@@ -1,4 +1,4 @@
-"""Rule attention: where heads look at every checkpoint of a run on one task, and what has changed."""
+"""Rule attention: where the heads of every checkpoint of a run look on one task, and what moved."""
 
 from pathlib import Path
 

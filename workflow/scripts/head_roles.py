@@ -1,4 +1,4 @@
-"""Rule head_roles: what the heads of every checkpoint of a run do, on random words and on one task."""
+"""Rule head_roles: which roles the heads of every checkpoint of a run have on one task."""
 
 from pathlib import Path
 

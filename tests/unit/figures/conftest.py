@@ -254,7 +254,9 @@ def _head_roles(layers: int, heads: int, random: np.random.Generator) -> MakeTab
         for role, name in enumerate((*ROLE_NAMES, "s_inhibition")):
             for at, (layer, head) in enumerate(places):
                 defined = name != "s_inhibition"
-                score = ends[role, at] * (learned if name == "name_mover" else 1) if defined else None
+                score = (
+                    ends[role, at] * (learned if name == "name_mover" else 1) if defined else None
+                )
                 rows.append(
                     {
                         "step": step,

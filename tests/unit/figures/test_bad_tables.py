@@ -38,7 +38,10 @@ SPOILED: dict[str, tuple[Spoil, str]] = {
     "corrupt": (lambda path: path.write_bytes(path.read_bytes()[:-40]), "not a readable Parquet"),
     "no bytes": (lambda path: path.write_bytes(b""), "not a readable Parquet"),
     "no rows": (rewrite(lambda table: table.slice(0, 0)), "has no rows"),
-    "no column": (rewrite(lambda table: table.drop_columns([a_number(table)])), "lacks this column"),
+    "no column": (
+        rewrite(lambda table: table.drop_columns([a_number(table)])),
+        "lacks this column",
+    ),
     "wrong type": (rewrite(lambda table: with_text(table, a_number(table))), "is not float"),
 }
 

@@ -220,7 +220,10 @@ def test_patterns_come_batch_by_batch_from_the_source() -> None:
     def source(prompts: Prompts, side: str) -> dict[str, torch.Tensor]:
         asked.append((prompts.rows.tolist(), side))
         n, length = prompts.tokens.shape
-        return {f"blocks.{at}.attn.hook_pattern": torch.full((n, 3, length, length), at) for at in (0, 1)}
+        return {
+            f"blocks.{at}.attn.hook_pattern": torch.full((n, 3, length, length), at)
+            for at in (0, 1)
+        }
 
     bridge = SimpleNamespace(cfg=SimpleNamespace(n_layers=2, device="cpu"))
     batches = list(each_pattern(bridge, source, [mentioning_prompts(3, 6)], 2))

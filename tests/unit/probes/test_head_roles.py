@@ -1,5 +1,7 @@
 """Head roles: heads made for a role score 1, random heads what independent reckoning says."""
 
+from functools import partial
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -218,21 +220,21 @@ def test_inhibition_is_what_taking_the_head_out_of_the_query_does(
                 out = out - out.mean(-1, keepdim=True)
             read = out / scale * block.ln1.weight
             for mover in heads:
-
-                def take_out(query: torch.Tensor, hook: object) -> torch.Tensor:
-                    query = query.clone()
-                    query[:, -1, mover] -= read @ block.attn.W_Q[mover]
-                    return query
-
+                subtracted = torch.zeros_like(cache["q", 1])
+                subtracted[:, -1, mover] = read @ block.attn.W_Q[mover]
+                hook = ("blocks.1.attn.hook_q", partial(taken_out, subtracted))
                 bridge.run_with_hooks(prompts.tokens, fwd_hooks=[observe])
                 whole = difference(mover)
-                hook = ("blocks.1.attn.hook_q", take_out)
                 bridge.run_with_hooks(prompts.tokens, fwd_hooks=[hook, observe])
                 expected[source] += (whole - difference(mover)).mean() / len(heads)
     by_layer = found.mean.reshape(2, -1)
     np.testing.assert_allclose(by_layer[0], expected, atol=1e-4)
     assert expected.abs().min() > 1e-3
     assert by_layer[1].isnan().all()
+
+
+def taken_out(subtracted: torch.Tensor, query: torch.Tensor, hook: object) -> torch.Tensor:
+    return query - subtracted
 
 
 def test_without_a_name_mover_inhibition_is_not_defined(gpt2: TransformerBridge) -> None:
@@ -245,9 +247,7 @@ def test_a_prompt_needs_its_answer_and_a_foil_for_inhibition(gpt2: TransformerBr
     silent.foils[:] = 1
     together = inhibition_scores(gpt2, [prompts, silent], [(1, 0)], 4)
     assert together.count == 4
-    assert torch.equal(
-        together.mean[:2], inhibition_scores(gpt2, [prompts], [(1, 0)], 4).mean[:2]
-    )
+    assert torch.equal(together.mean[:2], inhibition_scores(gpt2, [prompts], [(1, 0)], 4).mean[:2])
 
 
 def test_scores_do_not_depend_on_the_batch_size(gpt2: TransformerBridge) -> None:

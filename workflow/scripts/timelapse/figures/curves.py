@@ -59,9 +59,7 @@ class CurvesDrawing:
         for (line, label), color in zip(series, style.SERIES, strict=False):
             first = self._value[0, at, line]
             axes.plot(self._x, first, color=color, linewidth=1.3, linestyle="--", alpha=0.55)
-            band = axes.fill_between(
-                self._x, first, first, color=color, alpha=0.22, linewidth=0
-            )
+            band = axes.fill_between(self._x, first, first, color=color, alpha=0.22, linewidth=0)
             (curve,) = axes.plot(
                 self._x, first, color=color, linewidth=2.4, marker="o", markersize=5, label=label
             )

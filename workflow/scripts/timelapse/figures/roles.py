@@ -58,7 +58,9 @@ class RolesDrawing:
         axes.set_yticks(
             [strip.top + 0.5 for strip in self._strips],
             [
-                names[strip.head] if np.isfinite(self._score[:, strip.role, strip.head]).any() else ""
+                names[strip.head]
+                if np.isfinite(self._score[:, strip.role, strip.head]).any()
+                else ""
                 for strip in self._strips
             ],
             size=style.SMALL,
@@ -139,6 +141,8 @@ class RolesDrawing:
             holds = self._holds[index, strip.role, strip.head]
             spread = self._spread[index, strip.role, strip.head]
             known = np.isfinite(score)
-            text.set_text(f"{score:.2f} ±{spread:.2f}".replace("-", "−") if known else "not defined")
+            text.set_text(
+                f"{score:.2f} ±{spread:.2f}".replace("-", "−") if known else "not defined"
+            )
             text.set_color(style.INK if holds else style.MUTED)
             text.set_fontweight("bold" if holds else "normal")

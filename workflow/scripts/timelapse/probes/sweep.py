@@ -62,6 +62,4 @@ def sweep(
 def write_step(measured: pa.Table, checkpoint: Path, path: Path) -> None:
     """Write the table of a checkpoint with its step in front."""
     step = pa.array([int(checkpoint.name.removeprefix("step-"))] * len(measured), pa.int32())
-    pq.write_table(
-        measured.add_column(0, pa.field("step", pa.int32(), nullable=False), step), path
-    )
+    pq.write_table(measured.add_column(0, pa.field("step", pa.int32(), nullable=False), step), path)

@@ -79,7 +79,9 @@ def repeated_words(
             f"no random words to repeat: {len(words)} ordinary words, {context} tokens of context",
             "Leave the head_roles probe out of this model's study",
         )
-    lengths = np.unique(np.linspace(max(SHORTEST, length // 2), length, LENGTHS).round().astype(int))
+    lengths = np.unique(
+        np.linspace(max(SHORTEST, length // 2), length, LENGTHS).round().astype(int)
+    )
     shares = np.bincount(np.arange(sequences) % len(lengths), minlength=len(lengths))
     tokens = []
     for run, n in zip(lengths[::-1], shares, strict=True):
