@@ -6,6 +6,8 @@ CORES ?= all
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 LOCK := requirements.lock
+# Threads that wait by spinning are many times slower on a shared machine.
+export OMP_WAIT_POLICY := PASSIVE
 
 .PHONY: run test lint format lock report clean
 
@@ -18,14 +20,14 @@ test: lint
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/snakefmt --check --quiet Snakefile rules workflow/Snakefile
+	$(BIN)/snakefmt --check Snakefile rules workflow/Snakefile
 	$(BIN)/mypy
 	$(BIN)/snakemake --lint
 
 format: $(INSTALLED)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
-	$(BIN)/snakefmt --quiet Snakefile rules workflow/Snakefile
+	$(BIN)/snakefmt Snakefile rules workflow/Snakefile
 
 # The local part of a version (+cpu) depends on where the lock was made.
 lock: $(INSTALLED)

@@ -15,6 +15,7 @@ resource_scopes:
 include: "rules/common.smk"
 include: "rules/datasets.smk"
 include: "rules/models.smk"
+include: "rules/activations.smk"
 include: "rules/probes.smk"
 include: "rules/circuits.smk"
 include: "rules/figures.smk"
@@ -24,4 +25,4 @@ rule all:
     default_target: True
     input:
         [f"results/runs/{run}/figures/win_rate.png" for run in STUDY.runs],
-        [picture for run in STUDY.runs.values() for picture in pictures(run)],
+        [picture for run in STUDY.runs.values() for picture in run.pictures(KINDS)],

@@ -1,12 +1,13 @@
 # The study, checked before anything runs, and what all stages share.
 import sys
 
-SCRIPTS = Path(workflow.basedir).resolve() / "workflow" / "scripts"
+RULES = Path(workflow.current_basedir.get_path_or_uri(True)).resolve()
+SCRIPTS = RULES.parent / "workflow" / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
 from timelapse.errors import UserError
 from timelapse.provenance import library_files
-from timelapse.study import Run, read_study
+from timelapse.study import read_study
 from timelapse.tasks.spec import load_spec
 
 try:
@@ -14,6 +15,9 @@ try:
     SPECS = {task: load_spec(f"tasks/{task}.yaml") for task in STUDY.tasks}
 except UserError as error:
     raise WorkflowError(str(error)) from None
+
+# Scripts read here, and not among their params, what no result stands on.
+config.update(store=STUDY.store, activations=STUDY.activations, probes=STUDY.probes)
 
 
 wildcard_constraints:

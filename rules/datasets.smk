@@ -3,8 +3,6 @@ EXPAND_TASK = SCRIPTS / "expand_task.py"
 
 
 rule expand_task:
-    message:
-        "Expanding task {wildcards.task}"
     input:
         spec="tasks/{task}.yaml",
         code=library_files(EXPAND_TASK),
@@ -12,11 +10,13 @@ rule expand_task:
         train="results/datasets/{task}/train.parquet",
         validation="results/datasets/{task}/validation.parquet",
         test="results/datasets/{task}/test.parquet",
-    params:
-        seed=STUDY.seed,
     log:
         "logs/expand_task/{task}.log",
     conda:
         "../envs/figures.yaml"
+    params:
+        seed=STUDY.seed,
+    message:
+        "Expanding task {wildcards.task}"
     script:
         "../workflow/scripts/expand_task.py"

@@ -7,7 +7,6 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-
 ROOT = Path(__file__).parents[2]
 HOUSE = ("Snakefile", "rules", "workflow", "tasks", "profiles", "envs")
 CONFIG = """\
@@ -33,6 +32,7 @@ runs:
 probes:
   win_rate: {prompts: 12}
   logit_diff: {prompts: 6, batch: 4}
+  patching: {prompts: 4}
   edges: {prompts: 4}
 """
 
@@ -87,7 +87,9 @@ class Project:
 def new_project(folder: Path, config: str = CONFIG) -> Project:
     for name in HOUSE:
         if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(
+                ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__")
+            )
         else:
             folder.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)

@@ -16,7 +16,7 @@ def spec(old: str, new: str) -> Callable[[Project], None]:
 
 MISTAKES = {
     "unknown key": (config("seed: 0", "sead: 0"), "config.yaml: sead", "seed"),
-    "wrong type": (config("steps: 4", "steps: four"), "config.yaml: runs.tiny.steps", "integer"),
+    "wrong type": (config("steps: 4", "steps: four"), "config.yaml: runs.tiny.steps", "number"),
     "duplicate key": (config("seed: 0", "seed: 0\nseed: 1"), "config.yaml", "seed"),
     "unknown model": (config("model: base", "model: bass"), "runs.tiny.model", "base"),
     "unknown task": (
@@ -32,7 +32,11 @@ MISTAKES = {
         "9",
     ),
     "unknown role in a spec": (spec("answer: io\n", "answer: oi\n"), "tasks/ioi3.yaml", "io"),
-    "duplicate key in a spec": (spec("answer: io\n", "answer: io\nanswer: io\n"), "ioi3.yaml", "answer"),
+    "duplicate key in a spec": (
+        spec("answer: io\n", "answer: io\nanswer: io\n"),
+        "ioi3.yaml",
+        "answer",
+    ),
     "no corruptions": (spec("corruptions:", "corrupted:"), "tasks/ioi3.yaml", "corruptions"),
     "a tab": (spec("answer: io", "\tanswer: io"), "tasks/ioi3.yaml", "tab"),
 }

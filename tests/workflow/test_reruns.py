@@ -7,8 +7,8 @@ from projects import ROOT, Project
 
 RUN = "results/runs/tiny"
 LIBRARY = "workflow/scripts/timelapse"
-MEASURED = {"win_rate_tiny": 2, "logit_diff_tiny": 2, "edges_tiny": 2}
-FILMS = {"draw_film_tiny": 6, "draw_graph_film_tiny": 2, "draw_win_rate": 1}
+MEASURED = {"win_rate_tiny": 2, "logit_diff_tiny": 2, "patching_tiny": 2, "edges_tiny": 2}
+FILMS = {"draw_film_tiny": 26, "draw_graph_film_tiny": 2, "draw_win_rate": 1}
 AFTER_FINETUNING = MEASURED | FILMS
 AFTER_BASE = {"train_embedded": 1, "finetune_tiny": 1} | AFTER_FINETUNING
 ALL = {"expand_task": 3} | AFTER_BASE
@@ -33,7 +33,11 @@ def removed(file: str) -> Callable[[Project], None]:
 CHANGES = {
     "nothing": (lambda project: None, {}),
     "a figure's option": (
-        replaced("config.yaml", "edges: {prompts: 4}", "edges: {prompts: 4}\nfigures: {circuit: {edges: 5}}"),
+        replaced(
+            "config.yaml",
+            "edges: {prompts: 4}",
+            "edges: {prompts: 4}\nfigures: {circuit: {edges: 5}}",
+        ),
         {"draw_graph_film_tiny": 2},
     ),
     "a probe's prompts": (
@@ -42,6 +46,18 @@ CHANGES = {
     ),
     "two settings swapped": (
         replaced("config.yaml", "{prompts: 6, batch: 4}", "{prompts: 4, batch: 6}"),
+        {"logit_diff_tiny": 2, "draw_film_tiny": 6},
+    ),
+    "how large the store may get": (
+        replaced("config.yaml", "seed: 0", "seed: 0\nactivations: {cap_gb: 1}"),
+        {},
+    ),
+    "the precision of the store": (
+        replaced("config.yaml", "seed: 0", "seed: 0\nactivations: {dtype: float16}"),
+        {"logit_diff_tiny": 2, "draw_film_tiny": 6},
+    ),
+    "how activations are stored": (
+        appended(f"{LIBRARY}/activations/stored.py"),
         {"logit_diff_tiny": 2, "draw_film_tiny": 6},
     ),
     "the learning rate of the run": (
@@ -61,11 +77,15 @@ CHANGES = {
     "how figures look": (appended(f"{LIBRARY}/figures/style.py"), FILMS),
     "how heatmaps are drawn": (
         appended(f"{LIBRARY}/figures/heatmap.py"),
-        {"draw_film_tiny": 6, "draw_graph_film_tiny": 2},
+        {"draw_film_tiny": 26, "draw_graph_film_tiny": 2},
     ),
     "the attribution kernel": (
         appended(f"{LIBRARY}/circuits/attribution.py"),
         {"edges_tiny": 2, "draw_graph_film_tiny": 2},
+    ),
+    "the patching kernel": (
+        appended(f"{LIBRARY}/probes/patching/suffix.py"),
+        {"patching_tiny": 2, "draw_film_tiny": 20},
     ),
     "the win rate": (
         appended(f"{LIBRARY}/probes/win_rate.py"),
@@ -124,7 +144,9 @@ def test_a_film_is_redrawn_as_it_was(copy: Project) -> None:
         f"{RUN}/training.parquet",
         f"{RUN}/ioi2/win_rate/step-000004.parquet",
         f"{RUN}/ioi3/logit_diff/step-000000.parquet",
+        f"{RUN}/ioi3/patching/step-000002.parquet",
         f"{RUN}/ioi3/edges/step-000002.parquet",
+        f"{RUN}/ioi3/figures/out_vs_value.gif",
         f"{RUN}/ioi3/figures/layer/step-000000.png",
         f"{RUN}/ioi3/figures/circuit/step-000004.svg",
         f"{RUN}/ioi3/figures/circuit/step-000004.json",
@@ -139,13 +161,14 @@ def test_every_path_of_the_contract_is_a_target(finished: Project, target: str) 
 def test_the_shipped_study_has_the_jobs_that_its_config_asks_for(fresh) -> None:
     project = fresh((ROOT / "config.yaml").read_text())
     assert project.planned() == {
-        "expand_task": 8,
+        "expand_task": 9,
         "train_embedded": 1,
         "finetune_two_to_three": 1,
         "win_rate_two_to_three": 2,
         "logit_diff_two_to_three": 2,
+        "patching_two_to_three": 2,
         "edges_two_to_three": 2,
-        "draw_film_two_to_three": 6,
+        "draw_film_two_to_three": 26,
         "draw_graph_film_two_to_three": 2,
         "draw_win_rate": 1,
     }

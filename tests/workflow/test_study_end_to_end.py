@@ -5,18 +5,26 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from projects import Project
 from PIL import Image
+from projects import Project
 
 from timelapse import tables
+from timelapse.activations.keys import checkpoint_digest
 
 STEPS = ("000000", "000002", "000004")
 RUN = "results/runs/tiny"
 PROBES = {
     "win_rate": tables.WIN_RATE,
     "logit_diff": tables.LOGIT_DIFF,
+    "patching": tables.PATCHING,
     "edges": tables.EDGES,
 }
+FIGURES = (
+    *("stream", "layer", "head", "circuit"),
+    *("patch_resid", "patch_attn", "patch_mlp"),
+    *("patch_z", "patch_q", "patch_k", "patch_v", "patch_pattern"),
+    *("out_vs_value", "out_vs_pattern"),
+)
 
 
 def expected_files() -> set[str]:
@@ -24,14 +32,11 @@ def expected_files() -> set[str]:
     for task in ("ioi2", "ioi3"):
         for step in STEPS:
             files |= {f"{RUN}/{task}/{probe}/step-{step}.parquet" for probe in PROBES}
+            files |= {f"{RUN}/{task}/figures/{figure}/step-{step}.png" for figure in FIGURES}
             files |= {
-                f"{RUN}/{task}/figures/{figure}/step-{step}.png"
-                for figure in ("stream", "layer", "head", "circuit")
+                f"{RUN}/{task}/figures/circuit/step-{step}.{kind}" for kind in ("svg", "json")
             }
-            files |= {f"{RUN}/{task}/figures/circuit/step-{step}.{kind}" for kind in ("svg", "json")}
-        files |= {
-            f"{RUN}/{task}/figures/{figure}.gif" for figure in ("stream", "layer", "head", "circuit")
-        }
+        files |= {f"{RUN}/{task}/figures/{figure}.gif" for figure in FIGURES}
     return files
 
 
@@ -61,10 +66,13 @@ def test_a_probe_folder_is_one_dataset_over_the_steps(
     assert set(table["step"].to_pylist()) == {0, 2, 4}
 
 
-def test_edges_cover_every_corruption_and_are_not_zero(finished: Project) -> None:
-    table = pq.read_table(finished.folder / RUN / "ioi3" / "edges").to_pandas()
+@pytest.mark.parametrize(("probe", "column"), [("edges", "score"), ("patching", "value")])
+def test_every_corruption_is_measured_and_not_zero(
+    finished: Project, probe: str, column: str
+) -> None:
+    table = pq.read_table(finished.folder / RUN / "ioi3" / probe).to_pandas()
     assert set(table.corruption) == {"first", "second", "abc"}
-    assert table.groupby("corruption").score.apply(lambda score: score.abs().max()).min() > 0
+    assert table.groupby("corruption")[column].apply(lambda part: part.abs().max()).min() > 0
 
 
 def test_step_0_is_the_model_that_the_run_starts_from(finished: Project) -> None:
@@ -86,6 +94,36 @@ def test_the_graph_names_its_run_task_and_step(finished: Project) -> None:
 
 def test_the_training_state_is_gone_when_the_training_is_done(finished: Project) -> None:
     assert not list((finished.folder / ".cache/timelapse/training").iterdir())
+
+
+def test_the_store_reports_what_it_holds_and_serves_a_probe_that_runs_again(copy: Project) -> None:
+    before = _reported(copy)
+    held = list((copy.folder / ".cache/timelapse/activations").rglob("*.safetensors"))
+    assert before["entries"] == str(len(held)) == str(2 * len(STEPS))
+    assert int(before["misses"]) == len(held)
+    table = f"{RUN}/ioi3/logit_diff/step-000002.parquet"
+    measured = (copy.folder / table).read_bytes()
+    copy.remove(table)
+    assert copy.snakemake("--cores", "1", table).returncode == 0
+    after = _reported(copy)
+    assert (copy.folder / table).read_bytes() == measured
+    assert (after["entries"], after["misses"]) == (before["entries"], before["misses"])
+    assert int(after["hits"].split()[0]) > int(before["hits"].split()[0])
+
+
+def _reported(project: Project) -> dict[str, str]:
+    """The lines that `snakemake store_report` prints."""
+    done = project.snakemake("store_report")
+    assert done.returncode == 0, done.stderr
+    lines = {line[:14].strip(): line[14:] for line in done.stdout.splitlines()}
+    assert lines["to clear"] == f"rm -r {project.folder.resolve()}/.cache/timelapse/activations"
+    return lines
+
+
+def test_the_base_model_and_step_0_share_activations(finished: Project) -> None:
+    step_0 = checkpoint_digest(finished.folder / RUN / "checkpoints/step-000000")
+    assert checkpoint_digest(finished.folder / "results/models/base") == step_0
+    assert checkpoint_digest(finished.folder / RUN / "checkpoints/step-000002") != step_0
 
 
 @pytest.mark.slow

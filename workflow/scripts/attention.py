@@ -1,4 +1,4 @@
-"""Rule attention: where the heads of every checkpoint of a run look on one task, and what moved."""
+"""Rule attention: where heads look at every checkpoint of a run, and what has changed."""
 
 from pathlib import Path
 
@@ -6,12 +6,10 @@ from job import start
 
 
 def main(smk):
-    from timelapse.activations.source import LiveSource
-    from timelapse.models.loading import each_bridge
     from timelapse.probes.attention.patterns import needs
     from timelapse.probes.attention.probe import AttentionProbe
     from timelapse.probes.attention.whole import example_ids
-    from timelapse.probes.sweep import sweep
+    from timelapse.probes.reading import Reading, sweep_reading
 
     settings, dataset = smk.params.probe, Path(smk.input.dataset)
     probe = AttentionProbe(
@@ -21,11 +19,9 @@ def main(smk):
         resamples=settings["resamples"],
         seed=smk.params.seed,
     )
-    sweep(
-        each_bridge,
-        lambda bridge, prompts: probe(
-            bridge, LiveSource(bridge, needs(bridge.cfg.n_layers)), prompts
-        ),
+    sweep_reading(
+        Reading.of(needs, smk.params.activations, smk.config),
+        probe,
         checkpoints=[Path(folder) for folder in smk.input.checkpoints],
         dataset=dataset,
         n_prompts=settings["prompts"],

@@ -15,12 +15,13 @@ def main(smk):
     from timelapse.provenance import fingerprint
 
     torch.set_num_threads(smk.threads)
-    run, base, dataset = smk.params.run, Path(smk.input.model), Path(smk.input.dataset)
+    training, base, dataset = smk.params.training, Path(smk.input.model), Path(smk.input.dataset)
     weights = sorted(file for file in base.iterdir() if not file.name.startswith("."))
-    key = fingerprint([*weights, dataset, *map(Path, smk.input.code)], [run, smk.threads])
+    key = fingerprint([*weights, dataset, *map(Path, smk.input.code)], [training, smk.threads])
     folder = Path(smk.params.store, "training", key)
-    table = finetune(base, dataset, run["recipe"], tuple(run["steps"]), run["seed"], folder)
-    for step, checkpoint in zip(run["steps"], smk.output.checkpoints, strict=True):
+    steps = tuple(training["steps"])
+    table = finetune(base, dataset, training["recipe"], steps, training["seed"], folder)
+    for step, checkpoint in zip(steps, smk.output.checkpoints, strict=True):
         publish(step_folder(folder / "checkpoints", step), Path(checkpoint))
     pq.write_table(table, smk.output.training)
     shutil.rmtree(folder)

@@ -1,24 +1,21 @@
-"""Rule head_roles: which roles the heads of every checkpoint of a run have on one task."""
+"""Rule head_roles: what heads do at every checkpoint, on random words and on one task."""
 
+from functools import partial
 from pathlib import Path
 
 from job import start
 
 
 def main(smk):
-    from timelapse.activations.source import LiveSource
-    from timelapse.models.loading import each_bridge
     from timelapse.probes.head_roles.movers import needs
     from timelapse.probes.head_roles.probe import head_roles
-    from timelapse.probes.sweep import sweep
+    from timelapse.probes.reading import Reading, sweep_reading
 
     settings = smk.params.probe
-    sweep(
-        each_bridge,
-        lambda bridge, prompts: head_roles(
-            bridge,
-            LiveSource(bridge, needs(bridge.cfg.n_layers)),
-            prompts,
+    sweep_reading(
+        Reading.of(needs, smk.params.activations, smk.config),
+        partial(
+            head_roles,
             batch_size=settings["batch"],
             sequences=settings["sequences"],
             length=settings["length"],

@@ -19,6 +19,8 @@ def start(main: Callable[[Any], None], smk: Any) -> None:
 
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     os.environ["OMP_NUM_THREADS"] = str(smk.threads)
+    # Threads that wait for each other by spinning are many times slower on a shared machine.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if not smk.resources.get("gpu", 0):
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
     log = Path(smk.log[0])

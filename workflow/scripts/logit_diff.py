@@ -1,4 +1,4 @@
-"""Rule logit_diff: the logit difference by stream, layer and head of every checkpoint of a run on one task."""
+"""Rule logit_diff: the logit difference of every checkpoint by stream, layer and head."""
 
 from functools import partial
 from pathlib import Path
@@ -7,12 +7,11 @@ from job import start
 
 
 def main(smk):
-    from timelapse.models.loading import each_bridge
-    from timelapse.probes.sweep import sweep
-    from timelapse.probes.logit_diff import logit_diff
+    from timelapse.probes.logit_diff import logit_diff, needs
+    from timelapse.probes.reading import Reading, sweep_reading
 
-    sweep(
-        each_bridge,
+    sweep_reading(
+        Reading.of(needs, smk.params.activations, smk.config),
         partial(logit_diff, batch_size=smk.params.probe["batch"]),
         checkpoints=[Path(folder) for folder in smk.input.checkpoints],
         dataset=Path(smk.input.dataset),

@@ -1,26 +1,19 @@
 """Rule logit_lens: what every layer would say, at every checkpoint of a run on one task."""
 
+from functools import partial
 from pathlib import Path
 
 from job import start
 
 
 def main(smk):
-    from timelapse.activations.source import LiveSource
-    from timelapse.models.loading import each_bridge
     from timelapse.probes.logit_lens import logit_lens, needs
-    from timelapse.probes.sweep import sweep
+    from timelapse.probes.reading import Reading, sweep_reading
 
     settings = smk.params.probe
-    sweep(
-        each_bridge,
-        lambda bridge, prompts: logit_lens(
-            bridge,
-            LiveSource(bridge, needs(bridge.cfg.n_layers)),
-            prompts,
-            batch_size=settings["batch"],
-            top=settings["top"],
-        ),
+    sweep_reading(
+        Reading.of(needs, smk.params.activations, smk.config),
+        partial(logit_lens, batch_size=settings["batch"], top=settings["top"]),
         checkpoints=[Path(folder) for folder in smk.input.checkpoints],
         dataset=Path(smk.input.dataset),
         n_prompts=settings["prompts"],

@@ -42,6 +42,7 @@ def write_run(folder: Path, layers: int, heads: int, steps: tuple[int, ...] = ST
         "win_rate": _win_rate,
         "logit_diff": _logit_diff(layers, heads, random),
         "edges": _edges(layers, heads, random),
+        "patching": _patching(layers, heads, random),
         "attention": _attention(layers, heads, random),
         "attention_change": _attention_change(layers, heads, random),
         "head_roles": _head_roles(layers, heads, random),
@@ -181,6 +182,54 @@ def _edges(layers: int, heads: int, random: np.random.Generator) -> MakeTable:
             )
             for at, corruption in enumerate(CORRUPTIONS)
         )
+
+    return make
+
+
+PLACES = ("#0", "io", "#2 and", "first", "#4 went", "place", "first.2", "#7", "second.2", "end")
+
+
+def _patching(layers: int, heads: int, random: np.random.Generator) -> MakeTable:
+    depth = (np.arange(layers) + 0.5) / layers
+
+    def by_position(moved: np.ndarray) -> np.ndarray:
+        grid = 0.1 * random.normal(size=(3, layers, len(PLACES)))
+        grid[:, :, 6] += 1 - moved
+        grid[:, :, 8] += 0.3 * (1 - moved)
+        grid[:, :, 9] += moved
+        grid[:, :, :6] = 0.0
+        return grid
+
+    by_site = {
+        "resid_pre": by_position(depth**2),
+        "attn_out": by_position(np.zeros(layers)) / 3,
+        "mlp_out": by_position(1 - depth) / 3,
+    }
+    z = 0.03 * random.normal(size=(3, layers, heads))
+    z[:, -2:, : heads // 2] += random.normal(0.2, 0.15, (3, 2, heads // 2))
+    part = random.random(z.shape)
+    by_site |= {"z": z, "q": 0.4 * z, "k": 0.1 * z, "v": part * z, "pattern": (1 - part) * z}
+
+    def make(step: int, learned: float) -> pa.Table:
+        rows = []
+        for site, grid in by_site.items():
+            now = (0.5 + 0.5 * learned) * grid
+            now = now + (now != 0) * random.normal(0, 0.01, grid.shape)
+            for (corruption, layer, at), value in np.ndenumerate(now):
+                placed = site in ("resid_pre", "attn_out", "mlp_out")
+                rows.append(
+                    {
+                        "step": step,
+                        "corruption": CORRUPTIONS[corruption],
+                        "site": site,
+                        "layer": layer,
+                        "head": None if placed else at,
+                        "position": PLACES[at] if placed else None,
+                        "value": value,
+                        "std_error": (0.02 + 0.05 * abs(value)) * (value != 0),
+                    }
+                )
+        return pa.Table.from_pylist(rows, schema=tables.PATCHING)
 
     return make
 

@@ -21,6 +21,8 @@ from timelapse.figures.kinds import KINDS
 from timelapse.figures.line import LineDrawing
 from timelapse.figures.plots import Heatmap
 from timelapse.figures.reading import read_tables
+from timelapse.figures.renderers import open_drawing
+from timelapse.figures.scatter import ScatterDrawing
 from timelapse.figures.scene import Scene, open_scene
 
 Tables = dict[str, list[Path]]
@@ -28,7 +30,7 @@ Tables = dict[str, list[Path]]
 
 def drawing_of(kind: str, paths: Tables, **options: object):
     table = read_tables(paths[KINDS[kind].table], KINDS[kind].schema)
-    return KINDS[kind].with_options(options).plot.open(table, "tables")
+    return open_drawing(KINDS[kind].with_options(options).plot, table, "tables")
 
 
 def rows(path: Path, decomposition: str) -> list[dict[str, object]]:
@@ -137,7 +139,7 @@ def test_numbers_have_the_decimals_that_the_scale_needs(scale: float, words: str
             "std_error": [abs(0.1 * scale) / 1.96] * 2,
         }
     )
-    drawing = Heatmap(rows="layer", columns="head", unit="logits").open(table, "table")
+    drawing = open_drawing(Heatmap(rows="layer", columns="head", unit="logits"), table, "table")
     drawing.show(0)
     assert drawing._texts[0][0].get_text() == words
 
@@ -155,13 +157,122 @@ def test_a_heatmap_can_have_a_panel_for_each_corruption() -> None:
         }
     )
     plot = Heatmap(rows="layer", columns="position", panel="corruption", unit="recovered")
-    drawing = plot.open(table, "table")
+    drawing = open_drawing(plot, table, "table")
     drawing.show(0)
     titles = [axes.get_title(loc="left") for axes in drawing.figure.axes[:2]]
     assert titles == ["corruption: first", "corruption: second"]
     assert np.array_equal(drawing._images[1].get_array(), [[6, 7, 8], [9, 10, 11]])
     labels = [label.get_text() for label in drawing.figure.axes[0].get_xticklabels()]
     assert labels == list(positions)
+
+
+@pytest.mark.parametrize(("wildest", "end"), [(0.5, 0.5), (40.0, 1.0)])
+def test_wild_values_do_not_take_the_colours_of_the_others(wildest: float, end: float) -> None:
+    drawing = open_drawing(KINDS["patch_z"].plot, head_table({"z": [0.1, wildest]}), "table")
+    assert isinstance(drawing, HeatmapDrawing)
+    drawing.show(0)
+    assert drawing._images[0].get_clim() == (-end, end)
+    colorbar = drawing._images[0].colorbar
+    assert colorbar is not None and colorbar.extend == ("both" if wildest > end else "neither")
+
+
+def test_a_part_that_nothing_can_change_carries_no_mark_of_doubt(large: Tables) -> None:
+    drawing = drawing_of("patch_resid", large)
+    drawing.show(0)
+    columns, _ = drawing._marks[0].get_data()
+    assert len(columns) and min(columns) >= 6
+
+
+def patched(path: Path, site: str, corruption: str) -> dict[tuple[int, int], tuple[float, float]]:
+    rows = pq.read_table(path).to_pylist()
+    return {
+        (row["layer"], row["head"]): (row["value"], row["std_error"])
+        for row in rows
+        if (row["site"], row["corruption"]) == (site, corruption)
+    }
+
+
+@pytest.mark.parametrize(("kind", "site"), [("out_vs_value", "v"), ("out_vs_pattern", "pattern")])
+def test_a_point_is_a_head_output_to_the_right_and_part_of_it_upwards(
+    kind: str, site: str, small: Tables
+) -> None:
+    drawing = drawing_of(kind, small)
+    assert isinstance(drawing, ScatterDrawing)
+    drawing.show(8)
+    for number, corruption in enumerate(("first", "second", "abc")):
+        out, part = (patched(small["patching"][8], s, corruption) for s in ("z", site))
+        expected = [(out[head][0], part[head][0]) for head in sorted(out)]
+        panel = drawing._panels[number]
+        assert np.allclose(panel._dots.get_offsets(), expected)
+        ends = np.array(panel._intervals.get_segments())
+        across, up = (np.array([s[head][1] for head in sorted(s)]) for s in (out, part))
+        assert np.allclose(np.ptp(ends[:16, :, 0], axis=1), 2 * 1.96 * across)
+        assert np.allclose(np.ptp(ends[16:, :, 1], axis=1), 2 * 1.96 * up)
+
+
+def test_the_names_are_those_of_the_heads_that_ever_matter_most(small: Tables) -> None:
+    drawing = drawing_of("out_vs_value", small)
+    largest: dict[str, float] = {}
+    for path in small["patching"]:
+        for site in ("z", "v"):
+            for (layer, head), (value, _) in patched(path, site, "first").items():
+                name = f"a{layer}.h{head}"
+                largest[name] = max(largest.get(name, 0.0), abs(value))
+    strongest_first = sorted(largest, key=lambda name: -largest[name])
+    named = [text.get_text() for text in drawing._panels[0]._names.values()]
+    assert 2 <= len(named) <= 6
+    assert named == strongest_first[: len(named)]
+
+
+def test_names_stand_within_the_axes_and_beside_their_points(large: Tables) -> None:
+    drawing = drawing_of("out_vs_value", large)
+    for index in range(3):
+        drawing.show(index)
+        drawing.figure.canvas.draw()
+        for panel in drawing._panels:
+            frame = panel._axes.get_window_extent()
+            for head, text in panel._names.items():
+                box = text.get_window_extent()
+                assert frame.x0 <= box.x0 and box.x1 <= frame.x1
+                assert frame.y0 <= box.y0 and box.y1 <= frame.y1
+                dot = panel._axes.transData.transform(panel._dots.get_offsets()[head])
+                assert not box.contains(*dot)
+
+
+def head_table(site_values: dict[str, list[float]]) -> pa.Table:
+    rows = [
+        {
+            "step": 0,
+            "corruption": "abc",
+            "site": site,
+            "layer": 0,
+            "head": head,
+            "position": None,
+            "value": value,
+            "std_error": 0.01,
+        }
+        for site, values in site_values.items()
+        for head, value in enumerate(values)
+    ]
+    return pa.Table.from_pylist(rows, schema=tables.PATCHING)
+
+
+def test_heads_that_share_values_have_the_same_height() -> None:
+    table = head_table({"z": [0.1, 0.2, 0.3, 0.4], "v": [0.5, 0.6]})
+    drawing = open_drawing(KINDS["out_vs_value"].plot, table, "table")
+    assert isinstance(drawing, ScatterDrawing)
+    drawing.show(0)
+    expected = [(0.1, 0.5), (0.2, 0.5), (0.3, 0.6), (0.4, 0.6)]
+    assert np.allclose(drawing._panels[0]._dots.get_offsets(), expected)
+
+
+def test_points_beyond_the_axes_are_drawn_at_their_ends_and_the_picture_says_so() -> None:
+    table = head_table({"z": [0.1, 40.0], "v": [0.2, -0.5]})
+    drawing = open_drawing(KINDS["out_vs_value"].plot, table, "table")
+    assert isinstance(drawing, ScatterDrawing)
+    drawing.show(0)
+    assert np.allclose(drawing._panels[0]._dots.get_offsets(), [(0.1, 0.2), (1.5, -0.5)])
+    assert any("beyond the axes" in text.get_text() for text in drawing.figure.texts)
 
 
 @pytest.mark.parametrize("n", [10, 30, 100])
@@ -319,7 +430,7 @@ def test_shared_keys_and_values_are_drawn_and_lead_to_every_reader() -> None:
         },
         schema=tables.EDGES,
     )
-    drawing = KINDS["circuit"].plot.open(table, "table")
+    drawing = open_drawing(KINDS["circuit"].plot, table, "table")
     assert isinstance(drawing, CircuitDrawing)
     drawing.show(0)
     links = drawing.selection.document(0, {})["edges"]

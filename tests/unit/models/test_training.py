@@ -65,7 +65,9 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, pa.Tabl
     return folder, train_in(folder)
 
 
-def test_the_kept_steps_load_as_models_and_hold_no_pickle(undisturbed: tuple[Path, pa.Table]) -> None:
+def test_the_kept_steps_load_as_models_and_hold_no_pickle(
+    undisturbed: tuple[Path, pa.Table],
+) -> None:
     checkpoints = undisturbed[0] / "checkpoints"
     assert sorted(path.name for path in checkpoints.iterdir()) == [
         "step-000000",
@@ -96,9 +98,7 @@ def test_the_table_has_every_step_and_the_schedule(undisturbed: tuple[Path, pa.T
     assert min(table["loss"]) > 0
 
 
-def test_training_is_made_from_the_seed(
-    undisturbed: tuple[Path, pa.Table], tmp_path: Path
-) -> None:
+def test_training_is_made_from_the_seed(undisturbed: tuple[Path, pa.Table], tmp_path: Path) -> None:
     table = train_in(tmp_path)
     assert table.drop(["seconds"]).equals(undisturbed[1].drop(["seconds"]))
     assert bytes_of(tmp_path / "checkpoints") == bytes_of(undisturbed[0] / "checkpoints")

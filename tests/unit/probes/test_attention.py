@@ -37,7 +37,7 @@ def probe(batch_size: int = 4, heads: tuple[str, ...] = (), seed: int = 0) -> At
 def measured(
     bridge: TransformerBridge, prompts: list[Prompts], probe: AttentionProbe
 ) -> dict[str, pa.Table]:
-    return probe(bridge, LiveSource(bridge, needs(bridge.cfg.n_layers)), prompts)
+    return probe(bridge, LiveSource(bridge, needs(bridge.cfg)), prompts)
 
 
 def cached(bridge: TransformerBridge, prompts: Prompts) -> torch.Tensor:

@@ -46,7 +46,7 @@ SIZE = {"batch_size": 8, "sequences": 12, "length": 8, "seed": 0}
 
 
 def roles_of(bridge: TransformerBridge, prompts: list[Prompts], **changes: int) -> pa.Table:
-    source = LiveSource(bridge, needs(bridge.cfg.n_layers))
+    source = LiveSource(bridge, needs(bridge.cfg))
     return head_roles(bridge, source, prompts, **(SIZE | changes))
 
 
@@ -56,7 +56,7 @@ def scores(table: pa.Table, role: str) -> dict[tuple[int, int], float | None]:
 
 
 def movers(bridge: TransformerBridge, prompts: list[Prompts], batch_size: int = 4) -> RunningMean:
-    source = LiveSource(bridge, needs(bridge.cfg.n_layers))
+    source = LiveSource(bridge, needs(bridge.cfg))
     return mover_scores(bridge, source, prompts, batch_size)
 
 

@@ -1,5 +1,7 @@
 """The logit difference taken apart: the parts add up, and equal TransformerLens' own."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -15,13 +17,22 @@ from tiny_models import (
 from transformer_lens.model_bridge import TransformerBridge
 from transformers import Gemma2Config, PretrainedConfig
 
+from timelapse.activations.source import LiveSource
 from timelapse.errors import UserError
-from timelapse.probes.logit_diff import logit_diff, readout_constant
+from timelapse.models.prompts import Prompts
+from timelapse.probes import logit_diff as probe
+from timelapse.probes.logit_diff import readout_constant
 from timelapse.tables import LOGIT_DIFF
 
 CONFIGS = pytest.mark.parametrize(
     "config", [gpt2_config(), llama_config(), neox_config()], ids=["gpt2", "llama", "neox"]
 )
+
+
+def logit_diff(bridge: TransformerBridge, prompts: Sequence[Prompts], batch_size: int) -> pa.Table:
+    """The probe on activations straight from the model."""
+    source = LiveSource(bridge, probe.needs(bridge.cfg))
+    return probe.logit_diff(bridge, source, prompts, batch_size)
 
 
 def values(table: pa.Table, decomposition: str) -> dict[str, float]:

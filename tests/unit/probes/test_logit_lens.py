@@ -23,7 +23,7 @@ CONFIGS = pytest.mark.parametrize(
 def lens(
     bridge: TransformerBridge, prompts: list[Prompts], batch_size: int = 4, top: int = 3
 ) -> dict[str, pa.Table]:
-    source = LiveSource(bridge, needs(bridge.cfg.n_layers))
+    source = LiveSource(bridge, needs(bridge.cfg))
     return logit_lens(bridge, source, prompts, batch_size, top)
 
 

@@ -14,8 +14,9 @@ SCRIPTS = Path(__file__).parents[1]
 def library_files(script: Path) -> list[str]:
     """The modules in the scripts' folder that a script imports, directly or through others.
 
-    Snakemake does not track imported modules; a rule lists these among its inputs. They are given
-    relative to the working directory, so that moving the project reruns nothing.
+    Snakemake does not track imported modules; a rule lists these among its inputs. Imports for type
+    checkers alone do not count. Paths are relative to the working directory, so that moving the
+    project reruns nothing.
     """
     found: set[Path] = set()
     waiting = [script.resolve()]
@@ -29,7 +30,12 @@ def library_files(script: Path) -> list[str]:
 @cache
 def _imports(script: Path) -> tuple[Path, ...]:
     names: set[str] = set()
-    for node in ast.walk(ast.parse(script.read_text(), str(script))):
+    waiting: list[ast.AST] = [ast.parse(script.read_text(), str(script))]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            continue
+        waiting.extend(ast.iter_child_nodes(node))
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,11 @@ class Run:
         return tuple(f"{step:06d}" for step in self.steps)
 
     @property
+    def training(self) -> dict[str, Any]:
+        """All that its checkpoints depend on besides the model and the dataset."""
+        return {"recipe": self.recipe, "steps": list(self.steps), "seed": self.seed}
+
+    @property
     def checkpoints(self) -> list[str]:
         """The folders of the kept steps."""
         return [f"results/runs/{self.name}/checkpoints/step-{step}" for step in self.step_names]
@@ -53,12 +59,26 @@ class Run:
         folder = f"results/runs/{self.name}/{task}/{probe}"
         return [f"{folder}/step-{step}.parquet" for step in self.step_names]
 
+    def whole_patterns(self, probes: Mapping[str, Any]) -> dict[str, list[str]]:
+        """The tables of whole attention patterns, if a study's probes name heads."""
+        named = probes["attention"]["heads"]
+        return {"attention_pattern": self.tables("attention_pattern")} if named else {}
+
     def frames(self, folder: str, *suffixes: str) -> list[str]:
         """The pictures of the kept steps in a figure's folder, and last their film."""
         pictures = [
             f"{folder}/step-{step}.{suffix}" for step in self.step_names for suffix in suffixes
         ]
         return [*pictures, f"{folder}.gif"]
+
+    def pictures(self, figures: Iterable[str]) -> list[str]:
+        """What a run's figures are asked for by: their films, or frames that a film there lost."""
+        wanted = []
+        for task, figure in product(self.evaluate, figures):
+            *frames, film = self.frames(f"results/runs/{self.name}/{task}/figures/{figure}", "png")
+            lost = [frame for frame in frames if not Path(frame).exists()]
+            wanted.extend(lost if lost and Path(film).exists() else [film])
+        return wanted
 
 
 @dataclass(frozen=True)
@@ -67,6 +87,7 @@ class Study:
 
     seed: int
     store: str
+    activations: dict[str, Any]
     models: dict[str, Model]
     runs: dict[str, Run]
     probes: dict[str, dict[str, Any]]
@@ -124,6 +145,7 @@ def read_study(config: Mapping[str, Any], files: Iterable[str | Path], task_fold
     study = Study(
         seed=seed,
         store=document["store"],
+        activations=document["activations"],
         models=models,
         runs=runs,
         probes=document["probes"],

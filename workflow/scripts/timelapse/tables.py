@@ -41,6 +41,15 @@ EDGES = _table(
     ("score", pa.float32()),
     ("std_error", pa.float32()),
 )
+PATCHING = _table(
+    ("corruption", pa.string()),
+    ("site", pa.string()),
+    ("layer", pa.int32()),
+    ("head", pa.int32()),
+    ("position", pa.string()),
+    ("value", pa.float32()),
+    ("std_error", pa.float32()),
+)
 ATTENTION = _table(
     ("layer", pa.int32()),
     ("head", pa.int32()),

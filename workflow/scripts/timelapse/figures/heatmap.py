@@ -38,7 +38,8 @@ class HeatmapDrawing:
         shape = (len(self.steps), len(panels), len(rows), len(columns))
         self._value = grid.value.reshape(shape)
         self._spread = style.Z95 * np.nan_to_num(grid.error).reshape(shape)
-        bound = float(np.nanmax(np.abs(self._value))) or 1.0
+        largest = float(np.nanmax(np.abs(self._value))) or 1.0
+        bound = min(largest, plot.ceiling or largest)
         self._norm = CenteredNorm(0.0, bound)
         self._decimals = max(0, 2 - math.floor(math.log10(bound)))
 
@@ -95,7 +96,9 @@ class HeatmapDrawing:
             (marks,) = axes.plot([], [], "x", color=style.MUTED, markersize=5, linewidth=1)
             self._marks.append(marks)
         scale = style.add_axes(self.figure, style.WIDTH - bar + 0.2, floor, 0.22, tall)
-        colorbar = self.figure.colorbar(self._images[0], cax=scale)
+        style.raise_floor(scale, style.floor_of(axes) - floor)
+        beyond = "both" if largest > bound else "neither"
+        colorbar = self.figure.colorbar(self._images[0], cax=scale, extend=beyond)
         colorbar.set_label(plot.unit)
         colorbar.outline.set_visible(False)
         if np.nanmin(self._value) >= 0:
@@ -123,7 +126,7 @@ class HeatmapDrawing:
                     text.set_text(_words(value[at], spread[at], self._decimals) if known else "")
                     text.set_color("white" if abs(shade[at] - 0.5) > 0.32 else style.INK)
             else:
-                rows, columns = np.nonzero(np.abs(value) <= spread)
+                rows, columns = np.nonzero((np.abs(value) <= spread) & (spread > 0))
                 self._marks[number].set_data(columns, rows)
 
 

@@ -6,6 +6,7 @@ rows it draws and what its axes are called. Nothing else has to change.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pyarrow as pa
 
@@ -20,9 +21,12 @@ from timelapse.figures.plots import (
     Plot,
     Ranking,
     Roles,
+    Scatter,
 )
 
 LOGIT_DIFFERENCE = "logit difference (logits)"
+RESTORED = "share of the clean logit difference restored"
+RESTORED_SCALE = f"{RESTORED}\n(0 = corrupted, 1 = clean)"
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,12 @@ class Kind:
     plot: Plot
     options: tuple[str, ...] = ()
 
-    def with_options(self, options: Mapping[str, object]) -> "Kind":
+    @property
+    def is_graph(self) -> bool:
+        """Whether its pictures are also written as SVG and JSON."""
+        return isinstance(self.plot, Circuit)
+
+    def with_options(self, options: Mapping[str, Any]) -> "Kind":
         """The same kind with some fields of its plot set.
 
         Raises:
@@ -61,6 +70,40 @@ class Kind:
                     f"Its options are: {known}",
                 )
         return replace(self, plot=replace(self.plot, **options))
+
+
+def _patched(name: str, site: str, what: str, columns: str) -> Kind:
+    return Kind(
+        name=name,
+        table="patching",
+        schema=tables.PATCHING,
+        title=f"Patching clean into corrupted: {what}",
+        plot=Heatmap(
+            where={"site": site},
+            rows="layer",
+            columns=columns,
+            unit=RESTORED_SCALE,
+            panel="corruption",
+            ceiling=1.0,
+        ),
+    )
+
+
+def _out_against(name: str, site: str, what: str) -> Kind:
+    return Kind(
+        name=name,
+        table="patching",
+        schema=tables.PATCHING,
+        title=f"Patching clean into corrupted: each head's output against its {what} alone",
+        plot=Scatter(
+            x={"site": "z"},
+            y={"site": site},
+            xlabel="the head's output patched",
+            ylabel=f"only its {what} patched",
+            unit=f"{RESTORED} (0 = corrupted, 1 = clean)",
+            panel="corruption",
+        ),
+    )
 
 
 _ALL = (
@@ -103,6 +146,16 @@ _ALL = (
             unit=LOGIT_DIFFERENCE,
         ),
     ),
+    _patched("patch_resid", "resid_pre", "residual stream before each layer", "position"),
+    _patched("patch_attn", "attn_out", "output of each attention layer", "position"),
+    _patched("patch_mlp", "mlp_out", "output of each MLP", "position"),
+    _patched("patch_z", "z", "output of each head", "head"),
+    _patched("patch_q", "q", "queries of each head", "head"),
+    _patched("patch_k", "k", "keys of each head", "head"),
+    _patched("patch_v", "v", "values of each head", "head"),
+    _patched("patch_pattern", "pattern", "attention pattern of each head", "head"),
+    _out_against("out_vs_value", "v", "values"),
+    _out_against("out_vs_pattern", "pattern", "attention pattern"),
     Kind(
         name="circuit",
         table="edges",

@@ -1,37 +1,13 @@
 """What a figure draws, in words of the table it reads: the rows, the axes, their names and units.
 
-Stage: figures. Nothing here needs a plotting library; each plot calls its renderer when it opens,
-so that the list of kinds can be read in no time.
+Stage: figures. Nothing here needs a plotting library, so that the list of kinds can be read in no
+time; `renderers.py` says how each plot is drawn.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
-
-import pyarrow as pa
-
-if TYPE_CHECKING:
-    from timelapse.figures.drawing import Drawing
 
 Key = str | int | float | bool
-
-
-class Plot(Protocol):
-    """A way to draw a table: a dataclass whose fields a kind states and a config may set."""
-
-    __dataclass_fields__: ClassVar[dict[str, Any]]
-
-    def open(self, table: pa.Table, source: str | Path) -> "Drawing":
-        """Prepare a figure whose scales hold every step of `table`.
-
-        Args:
-            table: the probe's rows of all steps.
-            source: where they come from, for messages.
-
-        Raises:
-            UserError: the table has no such rows, or several for one place.
-        """
 
 
 @dataclass(frozen=True)
@@ -51,12 +27,6 @@ class Line:
     ylabel: str
     where: Mapping[str, Key] = field(default_factory=dict)
     order: str | None = None
-
-    def open(self, table: pa.Table, source: str | Path) -> "Drawing":
-        """See `Plot.open`."""
-        from timelapse.figures.line import LineDrawing
-
-        return LineDrawing(self, table, source)
 
 
 @dataclass(frozen=True)
@@ -79,12 +49,6 @@ class Bars:
     order: str | None = None
     groups: Mapping[str, str] = field(default_factory=dict)
 
-    def open(self, table: pa.Table, source: str | Path) -> "Drawing":
-        """See `Plot.open`."""
-        from timelapse.figures.bars import BarsDrawing
-
-        return BarsDrawing(self, table, source)
-
 
 @dataclass(frozen=True)
 class Heatmap:
@@ -98,6 +62,8 @@ class Heatmap:
         panel: the column that gets a panel of its own for each value; one panel if None.
         row_label: what the rows are, if not the column's name.
         column_label: what the columns are, if not the column's name.
+        ceiling: the largest absolute value that colours tell apart, so that a few wild values
+            (a share of next to nothing, say) leave the others visible; none if None.
         wrap: the most panels beside each other; all if None.
     """
 
@@ -108,13 +74,33 @@ class Heatmap:
     panel: str | None = None
     row_label: str | None = None
     column_label: str | None = None
+    ceiling: float | None = None
     wrap: int | None = None
 
-    def open(self, table: pa.Table, source: str | Path) -> "Drawing":
-        """See `Plot.open`."""
-        from timelapse.figures.heatmap import HeatmapDrawing
 
-        return HeatmapDrawing(self, table, source)
+@dataclass(frozen=True)
+class Scatter:
+    """A point for every head: one of its values to the right, another one upwards.
+
+    Attributes:
+        x: the rows whose values go to the right.
+        y: the rows whose values go upwards; heads that share keys and values share the point's y.
+        xlabel: what the first value is.
+        ylabel: what the second value is.
+        unit: the unit of both, written once.
+        panel: the column that gets a panel of its own for each value.
+        named: how many heads of a panel carry their names, those that ever matter most.
+        ceiling: the largest absolute value that the axes reach; what lies beyond is drawn there.
+    """
+
+    x: Mapping[str, Key]
+    y: Mapping[str, Key]
+    xlabel: str
+    ylabel: str
+    unit: str
+    panel: str
+    named: int = 6
+    ceiling: float = 1.5
 
 
 @dataclass(frozen=True)
@@ -128,12 +114,6 @@ class Circuit:
 
     edges: int = 30
     method: str | None = None
-
-    def open(self, table: pa.Table, source: str | Path) -> "Drawing":
-        """See `Plot.open`."""
-        from timelapse.figures.graph import CircuitDrawing
-
-        return CircuitDrawing(self, table, source)
 
 
 @dataclass(frozen=True)
@@ -156,12 +136,6 @@ class Curves:
     panel: tuple[str, Mapping[str, str]]
     ranks: tuple[str, ...] = ()
 
-    def open(self, table: pa.Table, source: str | Path) -> "Drawing":
-        """See `Plot.open`."""
-        from timelapse.figures.curves import CurvesDrawing
-
-        return CurvesDrawing(self, table, source)
-
 
 @dataclass(frozen=True)
 class Ranking:
@@ -175,12 +149,6 @@ class Ranking:
     ylabel: str
     top: int = 7
 
-    def open(self, table: pa.Table, source: str | Path) -> "Drawing":
-        """See `Plot.open`."""
-        from timelapse.figures.ranking import RankingDrawing
-
-        return RankingDrawing(self, table, source)
-
 
 @dataclass(frozen=True)
 class Roles:
@@ -192,8 +160,5 @@ class Roles:
 
     top: int = 8
 
-    def open(self, table: pa.Table, source: str | Path) -> "Drawing":
-        """See `Plot.open`."""
-        from timelapse.figures.roles import RolesDrawing
 
-        return RolesDrawing(self, table, source)
+Plot = Line | Bars | Heatmap | Scatter | Circuit | Curves | Ranking | Roles

@@ -6,6 +6,7 @@ Stage: figures. Every file is read once; a file that cannot be used is named in 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +15,9 @@ import pyarrow.parquet as pq
 from jaxtyping import Float, Int
 
 from timelapse.errors import UserError
-from timelapse.figures.plots import Key
+
+if TYPE_CHECKING:
+    from timelapse.figures.plots import Key
 
 REBUILD = "Delete it and let the workflow build it again"
 Label = str | int | float
@@ -61,7 +64,7 @@ def _read(path: Path, schema: pa.Schema) -> pa.Table:
     return pa.table(dict(zip(schema.names, columns, strict=True)))
 
 
-def where(table: pa.Table, conditions: Mapping[str, Key], source: str | Path) -> pa.Table:
+def where(table: pa.Table, conditions: "Mapping[str, Key]", source: str | Path) -> pa.Table:
     """The rows in which every named column has the given value.
 
     Raises:

@@ -12,6 +12,7 @@ from timelapse.figures.header import Header, WinRates
 from timelapse.figures.kinds import Kind, kind_named
 from timelapse.figures.pixels import Frame, pixels
 from timelapse.figures.reading import read_tables
+from timelapse.figures.renderers import open_drawing
 
 
 class Scene:
@@ -34,7 +35,7 @@ class Scene:
         self._run, self._task = run, task
         self._source = Path(probe_tables[0]).parent
         with style.applied():
-            self._drawing = kind.plot.open(table, self._source)
+            self._drawing = open_drawing(kind.plot, table, self._source)
             self._header = Header(
                 self._drawing.figure,
                 kind.title,

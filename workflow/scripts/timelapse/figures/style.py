@@ -104,6 +104,13 @@ def raise_floor(axes: Axes, inches: float) -> None:
     axes.set_position((box.x0, box.y0 + lift, box.width, box.height - lift))
 
 
+def floor_of(axes: Axes) -> float:
+    """How many inches above the figure's lower edge axes begin."""
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    return float(axes.get_position().y0 * figure.get_size_inches()[1])
+
+
 def legend_above(axes: Axes, handles: Sequence[Artist]) -> None:
     """A legend in one row above the axes, where it covers no data."""
     axes.legend(

@@ -14,6 +14,9 @@ from timelapse.models.tokenizer import word_tokenizer
 from timelapse.models.training import Recipe, train
 from timelapse.seeds import derived_seed, generator
 
+INITIAL_STD = 0.06
+"""Of the weights. GPT-2's 0.02 is meant for a width of 768; 1/sqrt(128) is 0.09. At width 128 the
+heads that solve two-object IOI form about three times sooner with it."""
 WARMUP = 100
 DECAYING_SHARE = 0.3
 """Share of the steps over which the learning rate falls to zero."""
@@ -72,7 +75,8 @@ def new_model(
     """An untrained GPT-2 without dropout, its weights drawn from the seed.
 
     Args:
-        settings: `layers`, `heads`, `width` and `context`.
+        settings: `layers`, `heads`, `width`, `context` and, if not four times the width,
+            `mlp_width`.
         tokenizer: gives the vocabulary and the special tokens.
         seed: of the weights.
     """
@@ -80,12 +84,14 @@ def new_model(
         vocab_size=len(tokenizer),
         n_positions=settings["context"],
         n_embd=settings["width"],
+        n_inner=settings.get("mlp_width"),
         n_layer=settings["layers"],
         n_head=settings["heads"],
         activation_function="gelu_pytorch_tanh",
         resid_pdrop=0.0,
         embd_pdrop=0.0,
         attn_pdrop=0.0,
+        initializer_range=INITIAL_STD,
         bos_token_id=tokenizer.eos_token_id,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,

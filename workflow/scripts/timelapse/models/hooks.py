@@ -14,6 +14,9 @@ Hook = tuple[str, Callable[..., Tensor | None]]
 
 FINAL_SCALE = "ln_final.hook_scale"
 
+LOGITS = "logits"
+"""No hook, but what the model returns, at the last position."""
+
 
 def resid_pre(layer: int) -> str:
     return f"blocks.{layer}.hook_resid_pre"

@@ -17,6 +17,7 @@ from transformers.utils import logging
 from timelapse.errors import UserError
 
 logging.set_verbosity_error()
+logging.disable_progress_bar()
 
 
 def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:

@@ -32,9 +32,12 @@ from transformers import (
     TrainerState,
     TrainingArguments,
 )
+from transformers.utils import logging
 
 from timelapse import tables
 from timelapse.models.checkpoints import save_checkpoint, step_folder
+
+logging.set_verbosity_error()
 
 IGNORED = -100
 """Label of a token that carries no loss."""
@@ -135,18 +138,8 @@ def train(
     resume = str(state_folder) if state_folder.exists() else None
     trainer.train(resume_from_checkpoint=resume)
     film.bar.close()
-    rows = film.rows
-    steps = [row["step"] for row in rows]
-    return pa.table(
-        {
-            "step": steps,
-            "loss": [row["loss"] for row in rows],
-            "learning_rate": [row["learning_rate"] for row in rows],
-            "tokens": [int(tokens[step * recipe.batch - 1]) for step in steps],
-            "seconds": [row["seconds"] for row in rows],
-        },
-        schema=tables.TRAINING,
-    )
+    rows = [row | {"tokens": int(tokens[row["step"] * recipe.batch - 1])} for row in film.rows]
+    return pa.Table.from_pylist(rows, schema=tables.TRAINING)
 
 
 class _Film(TrainerCallback):
@@ -160,7 +153,7 @@ class _Film(TrainerCallback):
         folder: Path,
     ) -> None:
         self.trainer, self.tokenizer, self.recipe, self.folder = trainer, tokenizer, recipe, folder
-        self.rows: list[dict[str, float]] = []
+        self.rows: list[dict[str, Any]] = []
         self.bar = tqdm(total=recipe.steps, unit="step", mininterval=1, file=sys.stderr)
 
     def on_train_begin(
@@ -209,12 +202,12 @@ class _ResumableTrainer(Trainer):
     Only torch's generators are part of the state: nothing else is drawn from while it trains.
     """
 
-    resumed_rows: Sequence[Mapping[str, float]] = ()
+    resumed_rows: Sequence[Mapping[str, Any]] = ()
 
     def _get_train_sampler(self, train_dataset: Any = None) -> SequentialSampler:
         return SequentialSampler(train_dataset or self.train_dataset)
 
-    def write_state(self, folder: Path, rows: Sequence[Mapping[str, float]]) -> None:
+    def write_state(self, folder: Path, rows: Sequence[Mapping[str, Any]]) -> None:
         """Replace the state in `folder` in one rename."""
         part = folder.with_name(folder.name + ".part")
         shutil.rmtree(part, ignore_errors=True)

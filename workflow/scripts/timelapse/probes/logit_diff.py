@@ -14,8 +14,10 @@ import pyarrow as pa
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from transformer_lens.config import TransformerBridgeConfig
 from transformer_lens.model_bridge import TransformerBridge
 
+from timelapse.activations.source import CLEAN, Need, Source
 from timelapse.averages import RunningMean
 from timelapse.errors import UserError
 from timelapse.models import hooks
@@ -74,7 +76,15 @@ def components(n_layers: int, n_heads: int, parallel: bool) -> tuple[Component, 
     )
 
 
-def logit_diff(bridge: TransformerBridge, prompts: Sequence[Prompts], batch_size: int) -> pa.Table:
+def needs(config: TransformerBridgeConfig) -> list[Need]:
+    """The activations that the decomposition reads, all at the last position."""
+    names = {*_stream(config), *_outputs(config), *map(hooks.z, range(config.n_layers))}
+    return sorted(Need(name, "end") for name in {*names, hooks.FINAL_SCALE, hooks.LOGITS})
+
+
+def logit_diff(
+    bridge: TransformerBridge, source: Source, prompts: Sequence[Prompts], batch_size: int
+) -> pa.Table:
     """Decompose the logit difference of the answer three ways: means over all prompts.
 
     `layer` adds up to the last value of `stream`; the heads of a layer with its bias (that of the
@@ -82,8 +92,9 @@ def logit_diff(bridge: TransformerBridge, prompts: Sequence[Prompts], batch_size
 
     Args:
         bridge: the model; its weights as they are or in compatibility mode.
+        source: gives its activations, see `needs`.
         prompts: buckets of prompts; every prompt has the same weight.
-        batch_size: prompts run at a time.
+        batch_size: prompts taken at a time.
 
     Returns:
         `tables.LOGIT_DIFF` without `step`.
@@ -97,7 +108,7 @@ def logit_diff(bridge: TransformerBridge, prompts: Sequence[Prompts], batch_size
     values = RunningMean(len(rows))
     for bucket in prompts:
         for batch in bucket.to(config.device).batches(batch_size):
-            values.add(_contributions(bridge, batch))
+            values.add(_contributions(bridge, source, batch))
     return pa.table(
         {
             "decomposition": [row.decomposition for row in rows],
@@ -112,38 +123,45 @@ def logit_diff(bridge: TransformerBridge, prompts: Sequence[Prompts], batch_size
 
 
 @torch.no_grad()
-def _contributions(bridge: TransformerBridge, prompts: Prompts) -> Float[Tensor, "component batch"]:
-    """One forward pass, of which only the last position is kept."""
-    layers = range(bridge.cfg.n_layers)
-    stream = [hooks.resid_pre(0)]
-    outputs = [hooks.resid_pre(0)]
-    for layer in layers:
-        if not bridge.cfg.parallel_attn_mlp:
-            stream.append(hooks.resid_mid(layer))
-        stream.append(hooks.resid_post(layer))
-        outputs += [hooks.attn_out(layer), hooks.mlp_out(layer)]
-    names = [*stream, *outputs, *map(hooks.z, layers), hooks.FINAL_SCALE]
-    logits, recorded = bridge.run_with_cache(
-        prompts.tokens,
-        names_filter=names,
-        pos_slice=slice(-1, None),
-        return_cache_object=False,
-        logits_to_keep=1,
-    )
+def _contributions(
+    bridge: TransformerBridge, source: Source, prompts: Prompts
+) -> Float[Tensor, "component batch"]:
+    """What every component adds to each prompt's logit difference."""
+    recorded = source(prompts, CLEAN)
+    logits = recorded[hooks.LOGITS]
     measured = logit_difference(logits[:, -1], prompts.answer, prompts.foils)
     dtype = measured.dtype
-    last = {name: recorded[name][:, -1].to(dtype) for name in names}
+    last = {name: activation[:, -1].to(dtype) for name, activation in recorded.items()}
     readout = _readout(bridge, prompts, dtype)
     direction = Norm.of(bridge.ln_final, dtype).frozen_pullback(readout, last[hooks.FINAL_SCALE])
-    by_stream = torch.stack([(last[name] * direction).sum(-1) for name in stream])
-    by_layer = torch.stack([(last[name] * direction).sum(-1) for name in outputs])
-    by_head = torch.stack([_heads(bridge, layer, last, direction) for layer in layers])
-    rounding = 64 * torch.finfo(logits.dtype).eps * (1 + by_layer.abs().sum(0))
+    by_stream = torch.stack([(last[name] * direction).sum(-1) for name in _stream(bridge.cfg)])
+    by_layer = torch.stack([(last[name] * direction).sum(-1) for name in _outputs(bridge.cfg)])
+    by_head = torch.stack(
+        [_heads(bridge, layer, last, direction) for layer in range(bridge.cfg.n_layers)]
+    )
+    rounding = 64 * torch.finfo(source.dtype).eps * (1 + by_layer.abs().sum(0))
     if ((by_stream[-1] + readout_constant(bridge, prompts) - measured).abs() > rounding).any():
         raise _refusal(bridge, "its logits are not the unembedded final norm of its stream")
     if ((by_head.sum(1) - by_layer[1::2]).abs() > rounding).any():
         raise _refusal(bridge, "an attention's output is not the sum of its heads and a bias")
     return torch.cat([by_stream, by_layer, by_head.flatten(0, 1)])
+
+
+def _stream(config: TransformerBridgeConfig) -> list[str]:
+    """The residual stream wherever something has been added to it."""
+    names = [hooks.resid_pre(0)]
+    for layer in range(config.n_layers):
+        if not config.parallel_attn_mlp:
+            names.append(hooks.resid_mid(layer))
+        names.append(hooks.resid_post(layer))
+    return names
+
+
+def _outputs(config: TransformerBridgeConfig) -> list[str]:
+    """What is added to the residual stream."""
+    layers = range(config.n_layers)
+    added = [name(layer) for layer in layers for name in (hooks.attn_out, hooks.mlp_out)]
+    return [hooks.resid_pre(0), *added]
 
 
 def readout_constant(bridge: TransformerBridge, prompts: Prompts) -> Float[Tensor, "batch"]:

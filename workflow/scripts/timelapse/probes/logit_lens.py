@@ -12,6 +12,7 @@ import pyarrow as pa
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from transformer_lens.config import TransformerBridgeConfig
 from transformer_lens.model_bridge import TransformerBridge
 from transformer_lens.tools.analysis.logit_lens import logit_readout
 
@@ -46,9 +47,9 @@ def places(n_layers: int) -> tuple[Place, ...]:
     )
 
 
-def needs(n_layers: int) -> tuple[Need, ...]:
+def needs(config: TransformerBridgeConfig) -> tuple[Need, ...]:
     """What `logit_lens` reads."""
-    return tuple(Need(place.hook, "end") for place in places(n_layers))
+    return tuple(Need(place.hook, "end") for place in places(config.n_layers))
 
 
 def logit_lens(

@@ -1,9 +1,9 @@
 """A probe's way through the checkpoints of a run: one process, one table a checkpoint."""
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,11 +15,13 @@ from timelapse.models.prompts import Prompts, encode
 from timelapse.tasks.dataset import read_dataset
 
 Model = TypeVar("Model")
+Measured: TypeAlias = pa.Table | Mapping[str, pa.Table]
+"""A table without `step`, or several by name."""
 
 
 def sweep(
     each: Callable[[Sequence[Path], str], Iterator[Model]],
-    probe: Callable[[Model, Sequence[Prompts]], pa.Table | Mapping[str, pa.Table]],
+    probe: Callable[[Model, Sequence[Prompts]], Measured],
     checkpoints: Sequence[Path],
     dataset: Path,
     n_prompts: int,
@@ -40,26 +42,41 @@ def sweep(
     Raises:
         UserError: the dataset or a checkpoint cannot be used.
     """
-    prompts = encode(
-        read_dataset(dataset).slice(0, n_prompts), load_tokenizer(checkpoints[0]), dataset
-    )
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    paths = tables if isinstance(tables, Mapping) else {"": tables}
+    prompts = first_prompts(dataset, checkpoints[0], n_prompts)
+    measured = (probe(model, prompts) for model in each(checkpoints, device()))
+    write_each(measured, checkpoints, tables, title)
+
+
+def first_prompts(dataset: Path, checkpoint: Path, n_prompts: int) -> list[Prompts]:
+    """The first rows of a dataset in the tokens of a checkpoint."""
+    return encode(read_dataset(dataset).slice(0, n_prompts), load_tokenizer(checkpoint), dataset)
+
+
+def device() -> str:
+    """Where models run."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def write_each(
+    measured: Iterable[Measured],
+    checkpoints: Sequence[Path],
+    paths: Sequence[Path] | Mapping[str, Sequence[Path]],
+    title: str,
+) -> None:
+    """Write the tables of every checkpoint when it is measured, with its step."""
+    by_name = paths if isinstance(paths, Mapping) else {"": paths}
     bar = tqdm(
-        zip(checkpoints, each(checkpoints, device), strict=True),
+        zip(checkpoints, measured, strict=True),
         desc=title,
         total=len(checkpoints),
         unit="checkpoint",
         file=sys.stderr,
     )
-    for number, (checkpoint, model) in enumerate(bar):
-        measured = probe(model, prompts)
-        by_name = measured if isinstance(measured, Mapping) else {"": measured}
-        for name in paths:
-            write_step(by_name[name], checkpoint, paths[name][number])
-
-
-def write_step(measured: pa.Table, checkpoint: Path, path: Path) -> None:
-    """Write the table of a checkpoint with its step in front."""
-    step = pa.array([int(checkpoint.name.removeprefix("step-"))] * len(measured), pa.int32())
-    pq.write_table(measured.add_column(0, pa.field("step", pa.int32(), nullable=False), step), path)
+    for number, (checkpoint, found) in enumerate(bar):
+        tables = found if isinstance(found, Mapping) else {"": found}
+        for name in by_name:
+            table, path = tables[name], by_name[name][number]
+            step = pa.array([int(checkpoint.name.removeprefix("step-"))] * len(table), pa.int32())
+            pq.write_table(
+                table.add_column(0, pa.field("step", pa.int32(), nullable=False), step), path
+            )

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from transformer_lens.config import TransformerBridgeConfig
 from transformer_lens.model_bridge import TransformerBridge
 
 from timelapse.activations.source import CLEAN, Need, Source
@@ -14,9 +15,9 @@ from timelapse.models.prompts import Prompts
 Patterns = Float[Tensor, "layer head batch query key"]
 
 
-def needs(n_layers: int) -> tuple[Need, ...]:
+def needs(config: TransformerBridgeConfig) -> tuple[Need, ...]:
     """What the attention probe reads."""
-    return tuple(Need(hooks.pattern(layer), "all") for layer in range(n_layers))
+    return tuple(Need(hooks.pattern(layer), "all") for layer in range(config.n_layers))
 
 
 def each_pattern(

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+from transformer_lens.config import TransformerBridgeConfig
 from transformer_lens.model_bridge import TransformerBridge
 
 from timelapse.activations.source import CLEAN, Activations, Need, Source
@@ -28,11 +29,11 @@ MOVER_ROLES = (NAME_MOVER, NEGATIVE_MOVER)
 COPIED = 5
 
 
-def needs(n_layers: int) -> tuple[Need, ...]:
+def needs(config: TransformerBridgeConfig) -> tuple[Need, ...]:
     """What `mover_scores` reads."""
     return tuple(
         need
-        for layer in range(n_layers)
+        for layer in range(config.n_layers)
         for need in (Need(hooks.pattern(layer), "end"), Need(hooks.value(layer), "all"))
     )
 

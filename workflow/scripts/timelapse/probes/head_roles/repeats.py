@@ -61,8 +61,8 @@ def repeated_words(
     Args:
         tokenizer: the model's; a start token that it puts in front of texts stands there too.
         sequences: how many in all.
-        length: words in the longest run; at most a quarter of the context, so that a small model
-            is not asked about positions that it has hardly seen, and no more than there are words.
+        length: words in the longest run; at most a quarter of the context, so that a small model is
+            not asked about positions that it has hardly seen, and no more than there are words.
         context: the most tokens that the model reads.
         random: draws the words.
 

@@ -1,0 +1,112 @@
+"""How long a study takes from nothing, and how much of that is start-up.
+
+    python benchmarks/study.py [--cores N]
+
+Runs the default study in a copy of the project and reads the wall time of every job from
+Snakemake's own records. Start-up is what no science happens in: the imports of every job (timed
+apart, in the same session, once per rule) and the time in which no job ran (parsing, scheduling).
+"""
+
+import argparse
+import ast
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+SCRIPTS = ROOT / "workflow" / "scripts"
+HOUSE = ("Snakefile", "config.yaml", "rules", "workflow", "tasks", "profiles", "envs")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--cores", default="2")
+    cores = parser.parse_args().cores
+    with tempfile.TemporaryDirectory() as folder:
+        project = Path(folder)
+        for name in HOUSE:
+            copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
+            copy(ROOT / name, project / name)
+        load = os.getloadavg()[0]
+        start = time.time()
+        subprocess.run(
+            [sys.executable, "-m", "snakemake", "--cores", cores], cwd=project, check=True
+        )
+        wall = time.time() - start
+        jobs = recorded_jobs(project)
+    idle = wall - covered(jobs)
+    imports = {rule: import_seconds(rule) for rule in {job["script"] for job in jobs}}
+    rules: dict[str, dict[str, float]] = {}
+    for job in jobs:
+        row = rules.setdefault(job["script"], {"jobs": 0, "seconds": 0.0, "start_up": 0.0})
+        row["jobs"] += 1
+        row["seconds"] += job["end"] - job["start"]
+        row["start_up"] += imports[job["script"]]
+    busy = sum(row["seconds"] for row in rules.values())
+    start_up = sum(row["start_up"] for row in rules.values()) + idle
+    report = {
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+        "load_before": round(load, 2),
+        "wall_seconds": round(wall, 1),
+        "seconds_without_a_job": round(idle, 1),
+        "start_up_share": round(start_up / (busy + idle), 3),
+        "rules": {
+            rule: {key: round(value, 1) for key, value in row.items()}
+            for rule, row in sorted(rules.items())
+        },
+    }
+    text = json.dumps(report, indent=1)
+    print(text)
+    (ROOT / "benchmarks" / "study.json").write_text(text + "\n")
+
+
+def recorded_jobs(project: Path) -> list[dict[str, object]]:
+    """Start, end and script of every job, from the records of its outputs."""
+    jobs = {}
+    for path in (project / ".snakemake" / "metadata").rglob("*"):
+        if path.is_file():
+            record = json.loads(path.read_text())
+            script = record["rule"].removesuffix("_two_to_three")
+            script = "draw_film" if script.startswith(("draw_film", "draw_graph")) else script
+            jobs[record["rule"], record["starttime"]] = {
+                "script": script,
+                "start": record["starttime"],
+                "end": record["endtime"],
+            }
+    return list(jobs.values())
+
+
+def covered(jobs: list[dict[str, object]]) -> float:
+    """Seconds in which at least one job ran."""
+    total, until = 0.0, 0.0
+    for job in sorted(jobs, key=lambda job: job["start"]):
+        total += max(0.0, job["end"] - max(job["start"], until))
+        until = max(until, job["end"])
+    return total
+
+
+def import_seconds(rule: str) -> float:
+    """How long a process takes that only imports what a rule's script imports."""
+    tree = ast.parse((SCRIPTS / f"{rule}.py").read_text())
+    imports = [
+        ast.unparse(node)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Import | ast.ImportFrom) and "job" not in ast.unparse(node)
+    ]
+    start = time.time()
+    subprocess.run(
+        [sys.executable, "-c", "\n".join(imports)],
+        env=os.environ | {"PYTHONPATH": str(SCRIPTS), "HF_HUB_OFFLINE": "1"},
+        check=True,
+    )
+    return time.time() - start
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,140 @@
+"""The config as a study: schedules, defaults, and what is refused."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from timelapse.documents import read_yaml
+from timelapse.errors import UserError
+from timelapse.study import SCHEMA, Study, kept_steps, read_study
+
+ROOT = Path(__file__).parents[2]
+SMALL: dict[str, Any] = {
+    "models": {"base": {"embedded": {"mixture": {"ioi2": 1}}}},
+    "runs": {"tuned": {"model": "base", "task": "ioi3", "steps": 20}},
+}
+
+
+def study_of(config: dict[str, Any]) -> Study:
+    return read_study(config, [], ROOT / "tasks")
+
+
+@pytest.mark.parametrize(
+    ("schedule", "last", "kept"),
+    [
+        ({"every": 8}, 184, tuple(range(0, 185, 8))),
+        ({"every": 8}, 20, (0, 8, 16, 20)),
+        ({"every": 100}, 20, (0, 20)),
+        ({"steps": [3, 1]}, 20, (0, 1, 3, 20)),
+        ({"log_spaced": 4}, 64, (0, 1, 4, 16, 64)),
+    ],
+)
+def test_a_schedule_keeps_its_steps_the_first_and_the_last(
+    schedule: dict[str, Any], last: int, kept: tuple[int, ...]
+) -> None:
+    assert kept_steps(schedule, last) == kept
+
+
+def test_the_shipped_studies_are_valid() -> None:
+    default = read_yaml(ROOT / "config.yaml")
+    assert (
+        len(read_study(default, [ROOT / "config.yaml"], ROOT / "tasks").runs["two_to_three"].steps)
+        == 24
+    )
+    for path in sorted((ROOT / "studies").glob("*.yaml")):
+        over = read_yaml(path)
+        merged = {key: {**default.get(key, {}), **value} for key, value in over.items()}
+        study = read_study(default | merged, [path], ROOT / "tasks")
+        assert set(over["runs"]) < set(study.runs)
+
+
+def test_what_is_left_out_has_a_default() -> None:
+    study = study_of(SMALL)
+    assert study.seed == 0
+    assert study.runs["tuned"].evaluate == ("ioi3",)
+    assert study.runs["tuned"].recipe["batch"] == 16
+    assert study.models["base"].settings["layers"] == 4
+    assert study.probes["win_rate"]["prompts"] >= 200
+
+
+def test_a_seed_of_its_own_goes_before_the_studys() -> None:
+    config = yaml.safe_load(yaml.safe_dump(SMALL)) | {"seed": 7}
+    config["runs"]["tuned"]["seed"] = 3
+    study = study_of(config)
+    assert (study.runs["tuned"].seed, study.models["base"].seed) == (3, 7)
+
+
+def test_paths_are_those_of_the_contract() -> None:
+    run = study_of(SMALL).runs["tuned"]
+    assert run.checkpoints[1] == "results/runs/tuned/checkpoints/step-000008"
+    assert run.tables("edges", "ioi3")[0] == "results/runs/tuned/ioi3/edges/step-000000.parquet"
+    assert run.frames("figures/head", "png")[-2:] == [
+        "figures/head/step-000020.png",
+        "figures/head.gif",
+    ]
+
+
+def test_training_does_not_depend_on_what_is_evaluated() -> None:
+    config = yaml.safe_load(yaml.safe_dump(SMALL))
+    config["runs"]["tuned"]["evaluate"] = ["ioi2"]
+    assert study_of(config).runs["tuned"].training == study_of(SMALL).runs["tuned"].training
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "key"),
+    [
+        ("runs/tuned/model", "bass", "runs.tuned.model"),
+        ("runs/tuned/task", "ioi9", "runs.tuned.task"),
+        ("runs/tuned/evaluate", ["ioi9"], "runs.tuned.evaluate"),
+        ("runs/tuned/checkpoints", {"steps": [21]}, "runs.tuned.checkpoints.steps"),
+        ("runs/tuned/checkpoints", {"every": 2, "steps": [1]}, "runs.tuned.checkpoints"),
+        ("runs/tuned/steps", 0, "runs.tuned.steps"),
+        ("runs/tuned/learning_rate", "fast", "runs.tuned.learning_rate"),
+        ("runs/../x", {"model": "base", "task": "ioi3", "steps": 2}, "runs"),
+        ("models/base/embedded/heads", 5, "models.base.embedded.heads"),
+        ("models/base/embedded/mixture", {"ioi9": 1}, "models.base.embedded.mixture.ioi9"),
+        ("models/base/hub", "gpt2", "models.base"),
+        ("models/other", {"hub": "../../etc"}, "models.other.hub"),
+        ("figures", {"circuit": {"edges": 0}}, "figures.circuit.edges"),
+        ("prbes", {}, "prbes"),
+    ],
+)
+def test_a_mistake_names_its_key(path: str, value: object, key: str) -> None:
+    config = yaml.safe_load(yaml.safe_dump(SMALL))
+    *folders, last = path.split("/", path.count("/") if ".." not in path else 1)
+    entry = config
+    for folder in folders:
+        entry = entry[folder]
+    entry[last] = value
+    with pytest.raises(UserError) as caught:
+        study_of(config)
+    assert caught.value.key.startswith(key)
+    assert caught.value.remedy
+
+
+def test_a_rate_without_a_dot_is_a_number() -> None:
+    config = yaml.safe_load(
+        yaml.safe_dump(SMALL).replace("steps: 20", "steps: 20\n    learning_rate: 1e-4")
+    )
+    assert config["runs"]["tuned"]["learning_rate"] == "1e-4"
+    assert study_of(config).runs["tuned"].recipe["learning_rate"] == 1e-4
+
+
+def test_every_key_of_the_schema_is_described() -> None:
+    def undescribed(schema: Any, path: str) -> list[str]:
+        if not isinstance(schema, dict):
+            return []
+        inner = {f"{path}.{key}": value for key, value in schema.get("properties", {}).items()}
+        inner |= {f"{path}.*": schema.get("additionalProperties")}
+        missing = [
+            name
+            for name, value in inner.items()
+            if not name.endswith("*") and not {"description", "$ref"} & {*value}
+        ]
+        return missing + [name for key, value in inner.items() for name in undescribed(value, key)]
+
+    document = read_yaml(SCHEMA)
+    assert undescribed(document, "config") == []
+    assert undescribed(document["$defs"]["probe"], "probe") == []

@@ -1,0 +1,33 @@
+"""Rule patching: what every activation of every checkpoint of a run restores on one task."""
+
+from pathlib import Path
+
+from job import start
+
+
+def main(smk):
+    import pyarrow as pa
+
+    from timelapse.models.loading import each_bridge
+    from timelapse.probes.patching.probe import patching
+    from timelapse.probes.sweep import sweep
+
+    def all_corruptions(bridge, prompts):
+        batch = smk.params.probe["batch"]
+        return pa.concat_tables(
+            patching(bridge, prompts, corruption, batch) for corruption in smk.params.corruptions
+        )
+
+    sweep(
+        each_bridge,
+        all_corruptions,
+        checkpoints=[Path(folder) for folder in smk.input.checkpoints],
+        dataset=Path(smk.input.dataset),
+        n_prompts=smk.params.probe["prompts"],
+        tables=[Path(path) for path in smk.output.tables],
+        title=f"patching on {smk.wildcards.task}",
+    )
+
+
+if "snakemake" in globals():
+    start(main, snakemake)

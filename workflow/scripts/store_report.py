@@ -1,0 +1,17 @@
+"""Rule store_report: what the store of activations holds, how often it served, how to clear it."""
+
+from pathlib import Path
+
+from job import start
+
+
+def main(smk):
+    from timelapse.activations.report import report
+    from timelapse.activations.shelf import FOLDER, GB, Shelf
+
+    folder = Path(smk.params.store, FOLDER).resolve()
+    print(report(Shelf(folder, round(smk.params.cap_gb * GB))), end="")
+
+
+if "snakemake" in globals():
+    start(main, snakemake)

@@ -1,0 +1,189 @@
+"""The store's files: written whole, kept under a cap, counted. Neither torch nor locks are needed.
+
+An entry is a file that never changes. It is written under a temporary name, synced and renamed, so
+readers on any node see all of it or nothing, and two writers of one entry leave one of their equal
+files. An entry's time of modification is when it was last used.
+"""
+
+import errno
+import logging
+import os
+import shutil
+import socket
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from timelapse.errors import UserError
+
+FOLDER = "activations"
+"""Where a study's store keeps activations; beside it lie training states."""
+
+GB = 10**9
+
+_ENTRY, _PART = ".safetensors", ".part"
+_ABANDONED = 3600.0
+"""Seconds after which a file that is still being written has lost its writer."""
+_COUNTS = "counts"
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_REMEDY = (
+    "Free space there, move `store` to a larger disk, halve the activations with "
+    "`activations: {dtype: float16}`, or do without the store with `activations: {cap_gb: 0}`"
+)
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a shelf holds, in entries and bytes, and how often something was found there or not."""
+
+    entries: int
+    bytes: int
+    hits: int
+    misses: int
+
+
+class Shelf:
+    """A folder of entries.
+
+    Attributes:
+        folder: made when the first entry is written.
+        cap: bytes that the entries may take together; those least recently used make room. With 0
+            nothing is kept. Writers at the same time may pass it by 1 % each.
+    """
+
+    def __init__(self, folder: Path, cap: int) -> None:
+        self.folder, self.cap = folder, cap
+        self._room = 0
+
+    def find(self, key: str) -> list[Path]:
+        """The entries of a key, in the order of their names."""
+        return sorted((self.folder / key[:2]).glob(f"{key}-*{_ENTRY}"))
+
+    def add(self, key: str, name: str, content: bytes) -> None:
+        """Write the entry `name` of a key, unless it alone is larger than the cap.
+
+        Raises:
+            UserError: the folder cannot be written or its disk is full; nothing is left behind.
+        """
+        if len(content) > self.cap:
+            if self.cap:
+                _log.warning("%s: an entry of %d bytes is above the cap", self.folder, len(content))
+            return
+        self._make_room(len(content))
+        entry = self.folder / key[:2] / f"{key}-{name}{_ENTRY}"
+        part = entry.with_name(f".{entry.stem}.{uuid.uuid4().hex}{_PART}")
+        try:
+            entry.parent.mkdir(parents=True, exist_ok=True)
+            with part.open("xb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(entry)
+            _sync_folder(entry.parent)
+        except OSError as error:
+            with suppress(OSError):
+                part.unlink()
+            raise self._refusal(error, len(content)) from error
+
+    def touch(self, entry: Path) -> None:
+        """Note that an entry was used."""
+        with suppress(OSError):
+            os.utime(entry)
+
+    def drop(self, entry: Path) -> None:
+        """Remove an entry; another process may have done so."""
+        with suppress(OSError):
+            entry.unlink()
+
+    def count(self, found: bool) -> None:
+        """Note a hit or a miss: a byte more in a file that only this host appends to."""
+        if not self.cap:
+            return
+        counts = self.folder / _COUNTS
+        with suppress(OSError):
+            counts.mkdir(parents=True, exist_ok=True)
+            with (counts / f"{'hits' if found else 'misses'}.{socket.gethostname()}").open(
+                "ab"
+            ) as f:
+                f.write(b".")
+
+    def contents(self) -> Contents:
+        """Look through the folder."""
+        sizes = [size for _, size, _ in self._entries()]
+        return Contents(len(sizes), sum(sizes), self._counted("hits"), self._counted("misses"))
+
+    def free(self) -> int:
+        """Bytes free on the disk that the folder lies or will lie on."""
+        there = self.folder.absolute()
+        while not there.exists():
+            there = there.parent
+        return shutil.disk_usage(there).free
+
+    def _counted(self, what: str) -> int:
+        return sum(file.stat().st_size for file in self.folder.glob(f"{_COUNTS}/{what}.*"))
+
+    def _entries(self) -> Iterator[tuple[int, int, Path]]:
+        """When each entry was last used, its size and its file."""
+        for path in self.folder.glob(f"*/*{_ENTRY}"):
+            with suppress(OSError):
+                found = path.stat()
+                yield found.st_mtime_ns, found.st_size, path
+
+    def _make_room(self, size: int) -> None:
+        """Remove what was used least recently; look through the folder every 1 % of the cap."""
+        if size > self._room:
+            self._remove_abandoned()
+            self._room = max(size, self.cap // 100)
+            entries = sorted(self._entries())
+            held = sum(bytes_ for _, bytes_, _ in entries)
+            for _, bytes_, path in entries:
+                if held + self._room <= self.cap:
+                    break
+                self.drop(path)
+                held -= bytes_
+        self._room -= size
+
+    def _remove_abandoned(self) -> None:
+        """Remove what killed writers have left."""
+        for part in self.folder.glob(f"*/.*{_PART}"):
+            with suppress(OSError):
+                if time.time() - part.stat().st_mtime > _ABANDONED:
+                    part.unlink()
+
+    def _refusal(self, error: OSError, size: int) -> UserError:
+        reason = (error.strerror or str(error)).lower()
+        problem = f"{size:,} bytes of activations cannot be written there ({reason}"
+        if error.errno in _FULL:
+            problem += f"; {self.free():,} bytes are free"
+        return UserError(self.folder, "", f"{problem})", _REMEDY)
+
+
+def check_room(shelf: Shelf, wanted: int) -> None:
+    """Refuse a job whose activations cannot be kept.
+
+    Args:
+        shelf: where they go.
+        wanted: bytes that the job adds.
+
+    Raises:
+        UserError: the disk has less room than the job adds, up to the cap.
+    """
+    growth = min(wanted, max(shelf.cap - shelf.contents().bytes, 0))
+    free = shelf.free()
+    if growth > free:
+        problem = f"{growth:,} bytes are needed for activations, {free:,} are free on its disk"
+        raise UserError(shelf.folder, "", problem, _REMEDY)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename survive a crash of the machine, where the file system can."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

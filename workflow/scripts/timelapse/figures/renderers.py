@@ -1,0 +1,53 @@
+"""How each plot is drawn. Stage: figures."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from timelapse.figures.bars import BarsDrawing
+from timelapse.figures.curves import CurvesDrawing
+from timelapse.figures.drawing import Drawing
+from timelapse.figures.graph import CircuitDrawing
+from timelapse.figures.heatmap import HeatmapDrawing
+from timelapse.figures.line import LineDrawing
+from timelapse.figures.plots import (
+    Bars,
+    Circuit,
+    Curves,
+    Heatmap,
+    Line,
+    Plot,
+    Ranking,
+    Roles,
+    Scatter,
+)
+from timelapse.figures.ranking import RankingDrawing
+from timelapse.figures.roles import RolesDrawing
+from timelapse.figures.scatter import ScatterDrawing
+
+_RENDERERS: Mapping[type, Callable[[Any, pa.Table, str | Path], Drawing]] = {
+    Line: LineDrawing,
+    Bars: BarsDrawing,
+    Heatmap: HeatmapDrawing,
+    Scatter: ScatterDrawing,
+    Curves: CurvesDrawing,
+    Ranking: RankingDrawing,
+    Roles: RolesDrawing,
+    Circuit: CircuitDrawing,
+}
+
+
+def open_drawing(plot: Plot, table: pa.Table, source: str | Path) -> Drawing:
+    """Prepare a figure whose scales hold every step of `table`.
+
+    Args:
+        plot: what to draw.
+        table: the probe's rows of all steps.
+        source: where they come from, for messages.
+
+    Raises:
+        UserError: the table has no such rows, or several for one place.
+    """
+    return _RENDERERS[type(plot)](plot, table, source)
