@@ -28,7 +28,7 @@ from timelapse.errors import UserError
 from timelapse.models.prompts import Prompts
 from timelapse.models.tokenizer import word_tokenizer
 from timelapse.probes.head_roles.inhibition import inhibition_scores
-from timelapse.probes.head_roles.movers import COPIED, mover_scores, needs
+from timelapse.probes.head_roles.movers import ATTENDED, COPIED, mover_scores, needs
 from timelapse.probes.head_roles.probe import head_roles
 from timelapse.probes.head_roles.repeats import (
     ordinary_words,
@@ -167,8 +167,9 @@ def test_mover_scores_are_the_copied_attention_reckoned_head_by_head(
                 out = value @ bridge.blocks[layer].attn.W_O[head]
                 for role, written in enumerate((out, -out)):
                     logits = bridge.unembed(bridge.ln_final(written[None, None]))[0, 0]
-                    if prompts.answer[row] in logits.topk(COPIED).indices:
-                        expected[role] += cache["pattern", layer][row, head, -1, at] / 9
+                    attention = cache["pattern", layer][row, head, -1, at]
+                    if attention >= ATTENDED and prompts.answer[row] in logits.topk(COPIED).indices:
+                        expected[role] += attention / 9
             np.testing.assert_allclose(found[:, layer, head], expected, atol=1e-6)
     assert (found > 0).float().mean() > 0.3
 
