@@ -16,7 +16,7 @@ from transformers import (
 
 from timelapse.models.prompts import Prompts
 
-WORDS = [f"word{number}" for number in range(28)]
+WORDS = [f"word{letter}" for letter in "abcdefghijklmnopqrstuvwxyz"]
 SPECIAL = {"bos_token_id": 1, "eos_token_id": 1, "pad_token_id": 1}
 
 Boot = Callable[[PreTrainedModel], TransformerBridge]

@@ -1,6 +1,7 @@
 """Which heads hold which role over the steps: a strip for each head, coloured where it holds.
 
-Stage: figures. A role that no head ever holds shows the head that comes closest.
+Stage: figures. A role that no head ever holds shows the head that comes closest. Later steps are
+pale.
 """
 
 from dataclasses import dataclass
@@ -92,9 +93,11 @@ class RolesDrawing:
             )
         axes.text(n - 0.4, -0.2, "at this step", size=style.SMALL, color=style.MUTED)
         self._column = Rectangle(
-            (-0.5, 0), 1, depth, fill=False, edgecolor=style.INK, linewidth=1.2
+            (-0.5, 0), 1, depth, fill=False, edgecolor=style.INK, linewidth=1.2, zorder=3
         )
         self._column.set_clip_on(False)
+        self._later = Rectangle((0, 0), n, depth, facecolor="white", alpha=0.6, zorder=2)
+        axes.add_patch(self._later)
         axes.add_patch(self._column)
         self.figure.text(
             style.MARGIN / style.WIDTH,
@@ -132,6 +135,7 @@ class RolesDrawing:
     def show(self, index: int) -> None:
         """See `Drawing.show`."""
         self._column.set_x(index - 0.5)
+        self._later.set_x(index + 0.5)
         for strip, text in zip(self._strips, self._texts, strict=True):
             score = self._score[index, strip.role, strip.head]
             holds = self._holds[index, strip.role, strip.head]

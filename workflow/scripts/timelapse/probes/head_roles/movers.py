@@ -7,7 +7,8 @@ the whole vocabulary, and 0 if not: the mean is the attention that is copied (Wa
 written vector, the head's value at the mention through its part of the output projection, goes
 through the final norm and the unembedding by itself. Wang et al. take the value that the stream
 after the first MLP would have; here it is the value that the head has. Negative movers write the
-opposite: their score is that of the vector with its sign changed.
+opposite: their score is that of the vector with its sign changed. Attention below `ATTENDED` counts
+as none, which spares unembedding what most heads would write.
 """
 
 from collections.abc import Sequence
@@ -27,6 +28,9 @@ from timelapse.probes.head_roles.roles import NAME_MOVER, NEGATIVE_MOVER
 
 MOVER_ROLES = (NAME_MOVER, NEGATIVE_MOVER)
 COPIED = 5
+ATTENDED = 0.01
+AT_ONCE = 256
+"""Vectors that are unembedded together."""
 
 
 def needs(config: TransformerBridgeConfig) -> tuple[Need, ...]:
@@ -79,22 +83,34 @@ def _of_layer(
     value = read[hooks.value(layer)][torch.arange(len(last), device=last.device), last]
     weight = bridge.blocks[layer].attn.W_O.detach()
     value = value.to(weight.dtype).repeat_interleave(len(weight) // value.shape[1], dim=1)
-    written = torch.einsum("bhe,hed->hbd", value, weight)
-    return attention * torch.stack(
-        [_writes(bridge, written, answer), _writes(bridge, -written, answer)]
-    )
+    heads, rows = (attention >= ATTENDED).nonzero(as_tuple=True)
+    written = torch.einsum("ne,ned->nd", value[rows, heads], weight[heads])
+    scores = attention.new_zeros(len(MOVER_ROLES), *attention.shape)
+    scores[:, heads, rows] = attention[heads, rows] * _writes(bridge, written, answer[rows])
+    return scores
 
 
 def _writes(
     bridge: TransformerBridge,
-    written: Float[Tensor, "head batch d_model"],
-    answer: Int[Tensor, "batch"],
-) -> Bool[Tensor, "head batch"]:
-    """Whether the answer is among the largest logits of what is written, head by head."""
-    unembedding, bias = bridge.W_U.detach(), bridge.b_U.detach()
-    normed = bridge.ln_final(written)
-    found = []
-    for of_head in normed:
-        logits = of_head @ unembedding + bias
-        found.append((logits > logits.gather(1, answer[:, None])).sum(1) < COPIED)
-    return torch.stack(found)
+    written: Float[Tensor, "vector d_model"],
+    answer: Int[Tensor, "vector"],
+) -> Bool[Tensor, "role vector"]:
+    """Whether the answer is among the largest logits of a vector, and of its opposite.
+
+    But for its bias a norm turns the opposite vector into the opposite output.
+    """
+    bias = _unembedded(bridge, written.new_zeros(1, written.shape[1]))
+    found = [torch.zeros(len(MOVER_ROLES), 0, dtype=torch.bool, device=written.device)]
+    for vectors, tokens in zip(written.split(AT_ONCE), answer.split(AT_ONCE), strict=True):
+        logits = _unembedded(bridge, vectors)
+        both = torch.stack([logits, 2 * bias - logits])
+        own = both.gather(2, tokens[None, :, None].expand(len(both), -1, 1))
+        found.append((both > own).sum(2) < COPIED)
+    return torch.cat(found, dim=1)
+
+
+def _unembedded(
+    bridge: TransformerBridge, vectors: Float[Tensor, "vector d_model"]
+) -> Float[Tensor, "vector vocabulary"]:
+    normed = bridge.ln_final(vectors[None])[0]
+    return normed @ bridge.W_U.detach() + bridge.b_U.detach()

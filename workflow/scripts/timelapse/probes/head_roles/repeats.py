@@ -29,6 +29,8 @@ from timelapse.probes.head_roles.roles import DUPLICATE_TOKEN, INDUCTION, PREVIO
 REPEAT_ROLES = (PREVIOUS_TOKEN, DUPLICATE_TOKEN, INDUCTION)
 LENGTHS = 4
 """How many lengths the runs have, from half of the longest on."""
+SHORTEST = 3
+"""In runs of two words the token after the first occurrence is the previous token."""
 
 
 def ordinary_words(tokenizer: PreTrainedTokenizerBase) -> list[int]:
@@ -65,19 +67,21 @@ def repeated_words(
         random: draws the words.
 
     Raises:
-        UserError: the tokenizer has no two ordinary words, or the context has no room for them.
+        UserError: the tokenizer has too few ordinary words, or the context has no room for them.
     """
     words = ordinary_words(tokenizer)
     start = tokenizer("")["input_ids"]
     length = min(length, context // 4, len(words))
-    if length < 2:
+    if length < SHORTEST:
         raise UserError(
             tokenizer.name_or_path,
             "",
             f"no random words to repeat: {len(words)} ordinary words, {context} tokens of context",
             "Leave the head_roles probe out of this model's study",
         )
-    lengths = np.unique(np.linspace(max(2, length // 2), length, LENGTHS).round().astype(int))
+    lengths = np.unique(
+        np.linspace(max(SHORTEST, length // 2), length, LENGTHS).round().astype(int)
+    )
     shares = np.bincount(np.arange(sequences) % len(lengths), minlength=len(lengths))
     tokens = []
     for run, n in zip(lengths[::-1], shares, strict=True):
