@@ -2,6 +2,12 @@
 # A film's job also draws its frames; a frame asked for by name is redrawn alone.
 from timelapse.figures.kinds import KINDS
 
+# A figure stands on the description of its own kind, which is among its params.
+DRAWING = [
+    file
+    for file in library_files(SCRIPTS / "draw_film.py")
+    if not file.endswith("figures/kinds.py")
+]
 GRAPHS = [kind.name for kind in KINDS.values() if kind.is_graph]
 PICTURES = [kind.name for kind in KINDS.values() if not kind.is_graph]
 
@@ -45,7 +51,7 @@ for run in STUDY.runs.values():
                     KINDS[wildcards.figure].table, wildcards.task
                 ),
                 win_rates=run.tables("win_rate"),
-                code=library_files(SCRIPTS / "draw_film.py"),
+                code=DRAWING,
             output:
                 outputs,
             log:
@@ -59,6 +65,7 @@ for run in STUDY.runs.values():
                 "../envs/figures.yaml"
             params:
                 run=run.name,
+                kind=lambda wildcards: repr(KINDS[wildcards.figure]),
                 options=lambda wildcards: STUDY.figures.get(wildcards.figure, {}),
             message:
                 f"Drawing {{wildcards.figure}} of run {run.name} on {{wildcards.task}}"

@@ -33,6 +33,9 @@ probes:
   win_rate: {prompts: 12}
   logit_diff: {prompts: 6, batch: 4}
   patching: {prompts: 4}
+  attention: {prompts: 6, batch: 4, heads: [a1.h0], examples: [0, 5]}
+  head_roles: {prompts: 6, sequences: 6}
+  logit_lens: {prompts: 5, batch: 4}
   edges: {prompts: 4}
 """
 

@@ -7,8 +7,15 @@ from projects import ROOT, Project
 
 RUN = "results/runs/tiny"
 LIBRARY = "workflow/scripts/timelapse"
-MEASURED = {"win_rate_tiny": 2, "logit_diff_tiny": 2, "patching_tiny": 2, "edges_tiny": 2}
-FILMS = {"draw_film_tiny": 26, "draw_graph_film_tiny": 2, "draw_win_rate": 1}
+MEASURED = {
+    **{"win_rate_tiny": 2, "logit_diff_tiny": 2, "patching_tiny": 2, "edges_tiny": 2},
+    **{"attention_tiny": 2, "head_roles_tiny": 2, "logit_lens_tiny": 2},
+}
+FILMS = {"draw_film_tiny": 34, "draw_graph_film_tiny": 2, "draw_win_rate": 1}
+READERS = {
+    **{"logit_diff_tiny": 2, "attention_tiny": 2, "head_roles_tiny": 2, "logit_lens_tiny": 2},
+    "draw_film_tiny": 14,
+}
 AFTER_FINETUNING = MEASURED | FILMS
 AFTER_BASE = {"train_embedded": 1, "finetune_tiny": 1} | AFTER_FINETUNING
 ALL = {"expand_task": 3} | AFTER_BASE
@@ -54,11 +61,11 @@ CHANGES = {
     ),
     "the precision of the store": (
         replaced("config.yaml", "seed: 0", "seed: 0\nactivations: {dtype: float16}"),
-        {"logit_diff_tiny": 2, "draw_film_tiny": 6},
+        READERS,
     ),
     "how activations are stored": (
         appended(f"{LIBRARY}/activations/stored.py"),
-        {"logit_diff_tiny": 2, "draw_film_tiny": 6},
+        READERS,
     ),
     "the learning rate of the run": (
         replaced("config.yaml", "learning_rate: 1e-3", "learning_rate: 2e-3"),
@@ -74,10 +81,14 @@ CHANGES = {
         replaced("tasks/newcomer.yaml", "description:", "# changed\ndescription:"),
         {},
     ),
+    "the title of a figure": (
+        replaced(f"{LIBRARY}/figures/kinds.py", "Logit lens: what each", "Logit lens: what every"),
+        {"draw_film_tiny": 2},
+    ),
     "how figures look": (appended(f"{LIBRARY}/figures/style.py"), FILMS),
     "how heatmaps are drawn": (
         appended(f"{LIBRARY}/figures/heatmap.py"),
-        {"draw_film_tiny": 26, "draw_graph_film_tiny": 2},
+        {"draw_film_tiny": 34, "draw_graph_film_tiny": 2},
     ),
     "the attribution kernel": (
         appended(f"{LIBRARY}/circuits/attribution.py"),
@@ -86,6 +97,14 @@ CHANGES = {
     "the patching kernel": (
         appended(f"{LIBRARY}/probes/patching/suffix.py"),
         {"patching_tiny": 2, "draw_film_tiny": 20},
+    ),
+    "whose whole patterns are kept": (
+        replaced("config.yaml", "examples: [0, 5]", "examples: [5]"),
+        {"attention_tiny": 2, "draw_film_tiny": 4},
+    ),
+    "the thresholds of the roles": (
+        appended(f"{LIBRARY}/probes/head_roles/roles.py"),
+        {"head_roles_tiny": 2, "draw_film_tiny": 2},
     ),
     "the win rate": (
         appended(f"{LIBRARY}/probes/win_rate.py"),
@@ -141,8 +160,11 @@ def test_a_film_is_redrawn_as_it_was(copy: Project) -> None:
         f"{RUN}/ioi2/win_rate/step-000004.parquet",
         f"{RUN}/ioi3/logit_diff/step-000000.parquet",
         f"{RUN}/ioi3/patching/step-000002.parquet",
+        f"{RUN}/ioi3/attention_pattern/step-000002.parquet",
+        f"{RUN}/ioi2/logit_lens_top/step-000004.parquet",
         f"{RUN}/ioi3/edges/step-000002.parquet",
         f"{RUN}/ioi3/figures/out_vs_value.gif",
+        f"{RUN}/ioi3/figures/head_roles.gif",
         f"{RUN}/ioi3/figures/layer/step-000000.png",
         f"{RUN}/ioi3/figures/circuit/step-000004.svg",
         f"{RUN}/ioi3/figures/circuit/step-000004.json",
@@ -163,8 +185,11 @@ def test_the_shipped_study_has_the_jobs_that_its_config_asks_for(fresh) -> None:
         "win_rate_two_to_three": 2,
         "logit_diff_two_to_three": 2,
         "patching_two_to_three": 2,
+        "attention_two_to_three": 2,
+        "head_roles_two_to_three": 2,
+        "logit_lens_two_to_three": 2,
         "edges_two_to_three": 2,
-        "draw_film_two_to_three": 26,
+        "draw_film_two_to_three": 34,
         "draw_graph_film_two_to_three": 2,
         "draw_win_rate": 1,
     }

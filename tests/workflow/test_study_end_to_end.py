@@ -18,12 +18,19 @@ PROBES = {
     "logit_diff": tables.LOGIT_DIFF,
     "patching": tables.PATCHING,
     "edges": tables.EDGES,
+    "attention": tables.ATTENTION,
+    "attention_change": tables.ATTENTION_CHANGE,
+    "attention_pattern": tables.ATTENTION_PATTERN,
+    "head_roles": tables.HEAD_ROLES,
+    "logit_lens": tables.LOGIT_LENS,
+    "logit_lens_top": tables.LOGIT_LENS_TOP,
 }
 FIGURES = (
     *("stream", "layer", "head", "circuit"),
     *("patch_resid", "patch_attn", "patch_mlp"),
     *("patch_z", "patch_q", "patch_k", "patch_v", "patch_pattern"),
     *("out_vs_value", "out_vs_pattern"),
+    *("attention", "attention_change", "head_roles", "logit_lens"),
 )
 
 
