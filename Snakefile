@@ -24,4 +24,8 @@ include: "rules/figures.smk"
 rule all:
     default_target: True
     input:
-        [result for run in STUDY.runs.values() for result in run.results(KINDS)],
+        [
+            result
+            for run in STUDY.runs.values()
+            for result in run.results(STUDY.probes, KINDS)
+        ],

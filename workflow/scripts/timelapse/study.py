@@ -77,14 +77,19 @@ class Run:
         ]
         return [*pictures, f"{folder}.gif"]
 
-    def results(self, figures: Iterable[str]) -> list[str]:
-        """What a run is asked for: its training table, its win rates, and its films."""
+    def results(self, probes: Iterable[str], figures: Iterable[str]) -> list[str]:
+        """What a run is asked for: its tables, its win rates as a picture, and its films."""
         folder = f"results/runs/{self.name}"
+        tables = [
+            table
+            for task, probe in product(self.evaluate, probes)
+            for table in self.tables(probe, task)
+        ]
         films = [
             f"{folder}/{task}/figures/{figure}.gif"
             for task, figure in product(self.evaluate, figures)
         ]
-        return [f"{folder}/training.parquet", f"{folder}/figures/win_rate.png", *films]
+        return [f"{folder}/training.parquet", *tables, f"{folder}/figures/win_rate.png", *films]
 
 
 @dataclass(frozen=True)
