@@ -437,3 +437,87 @@ def test_shared_keys_and_values_are_drawn_and_lead_to_every_reader() -> None:
     into = {(link["target"], link["port"]) for link in links if link["source"] == "input"}
     assert {("a0.h2", "v"), ("a0.h3", "v"), ("a0.h3", "q")} == into
     assert drawing.figure.findobj(PathCollection)
+
+
+def test_attention_has_a_panel_for_each_label_in_rows_of_four(small: Tables) -> None:
+    drawing = drawing_of("attention", small)
+    drawing.show(23)
+    panels = [axes for axes in drawing.figure.axes if axes.images]
+    titles = [axes.get_title(loc="left").removeprefix("key: ") for axes in panels]
+    table = pq.read_table(small["attention"][23]).to_pylist()
+    assert titles == list(dict.fromkeys(row["key"] for row in table))
+    places = [axes.get_position() for axes in panels]
+    assert len({round(place.x0, 6) for place in places}) == 4
+    assert len({round(place.y0, 6) for place in places}) == 2
+    for row in table:
+        if row["query"] == "end":
+            shown = drawing._images[titles.index(row["key"])].get_array()
+            assert np.isclose(shown[row["layer"], row["head"]], row["value"])
+
+
+def test_the_ranking_lists_the_heads_in_their_order_at_the_step(small: Tables) -> None:
+    drawing = drawing_of("attention_change", small)
+    for index in (5, 23):
+        drawing.show(index)
+        rows = pq.read_table(small["attention_change"][index]).sort_by("rank").to_pylist()
+        for row, text in zip(rows, drawing._list, strict=False):
+            name = f"a{row['layer']}.h{row['head']}"
+            value, low, high = (f"{row[part]:.2f}" for part in ("value", "ci_low", "ci_high"))
+            assert text.get_text() == f"{row['rank']}  {name}  {value}  ({low}–{high})"
+        assert drawing._mark.get_xdata()[0] == drawing.steps[index]
+
+
+def test_a_strip_is_coloured_where_its_head_holds_the_role(small: Tables) -> None:
+    drawing = drawing_of("head_roles", small)
+    drawing.show(12)
+    axes = drawing.figure.axes[0]
+    names = [label.get_text() for label in axes.get_yticklabels()]
+    steps = [pq.read_table(path).to_pylist() for path in small["head_roles"]]
+    roles = list(dict.fromkeys(row["role"] for row in steps[0]))
+    compared = 0
+    for strip, name, image in zip(drawing._strips, names, axes.images, strict=True):
+        shades = image.get_array()[0]
+        colored = np.ptp(shades, axis=1) > 1e-6
+        held = [
+            row["holds"]
+            for rows in steps
+            for row in rows
+            if row["role"] == roles[strip.role] and f"a{row['layer']}.h{row['head']}" == name
+        ]
+        if name:
+            assert colored.tolist() == held
+            compared += 1
+        else:
+            assert roles[strip.role] == "s_inhibition" and not colored.any()
+    assert {strip.role for strip in drawing._strips} == set(range(len(roles)))
+    assert compared > 6
+
+
+def test_a_role_shows_its_strongest_heads_and_counts_the_others(large: Tables) -> None:
+    drawing = drawing_of("head_roles", large, top=3)
+    per_role = [strip.role for strip in drawing._strips]
+    assert max(per_role.count(role) for role in per_role) == 3
+    holding = {
+        (row["layer"], row["head"])
+        for path in large["head_roles"]
+        for row in pq.read_table(path).to_pylist()
+        if row["role"] == "induction" and row["holds"]
+    }
+    said = [text.get_text() for text in drawing.figure.texts]
+    assert f"induction\n(+ {len(holding) - 3} weaker)" in said
+
+
+def test_the_lens_draws_answer_and_foils_with_1_on_top_of_the_ranks(small: Tables) -> None:
+    drawing = drawing_of("logit_lens", small)
+    drawing.show(23)
+    rows = pq.read_table(small["logit_lens"][23]).to_pylist()
+    probability, rank = drawing.figure.axes[:2]
+    for axes, measure in ((probability, "probability"), (rank, "rank")):
+        drawn = {line.get_label(): line for line in axes.lines}
+        for token, label in (("answer", "answer"), ("foil", "foils (mean)")):
+            expected = [
+                row["value"] for row in rows if (row["measure"], row["token"]) == (measure, token)
+            ]
+            assert np.allclose(drawn[label].get_ydata(), expected)
+    low, high = rank.get_ylim()
+    assert low > 40000 and high < 1 and rank.get_yscale() == "log"

@@ -3,6 +3,7 @@
 Stage: figures. The other heads stay in sight as faint lines.
 """
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,8 @@ class RankingDrawing:
         )
         best = np.argsort(-np.nanmax(self._value, axis=0), kind="stable")[: plot.top]
         self._colors = dict(zip(best.tolist(), style.SERIES, strict=False))
+        largest = float(np.nanmax(np.abs(self._value))) or 1.0
+        self._decimals = min(max(0, 1 - math.floor(math.log10(largest))), 3)
 
         height = 7.2
         self.figure = style.new_figure(style.WIDTH, height)
@@ -87,7 +90,6 @@ class RankingDrawing:
         self._dots.set_data([step] * len(colored), value[colored])
         ranked = np.argsort(-np.nan_to_num(value), kind="stable")
         for place, (text, row) in enumerate(zip(self._list, ranked, strict=False), start=1):
-            text.set_text(
-                f"{place}  {self._names[row]}  {value[row]:.2f}  ({low[row]:.2f}–{high[row]:.2f})"
-            )
+            middle, *ends = (f"{part[row]:.{self._decimals}f}" for part in (value, low, high))
+            text.set_text(f"{place}  {self._names[row]}  {middle}  ({'–'.join(ends)})")
             text.set_color(self._colors.get(int(row), style.MUTED))

@@ -78,7 +78,14 @@ class RolesDrawing:
                 interpolation="nearest",
             )
             self._texts.append(
-                axes.text(n - 0.4, strip.top + 0.5, "", va="center", size=style.SMALL)
+                axes.text(
+                    1.01,
+                    strip.top + 0.5,
+                    "",
+                    va="center",
+                    size=style.SMALL,
+                    transform=axes.get_yaxis_transform(),
+                )
             )
         for role, name in enumerate(roles):
             top = min(strip.top for strip in self._strips if strip.role == role)
@@ -91,7 +98,14 @@ class RolesDrawing:
                 size=style.TICK,
                 va="top",
             )
-        axes.text(n - 0.4, -0.2, "at this step", size=style.SMALL, color=style.MUTED)
+        axes.text(
+            1.01,
+            -0.2,
+            "at this step",
+            size=style.SMALL,
+            color=style.MUTED,
+            transform=axes.get_yaxis_transform(),
+        )
         self._column = Rectangle(
             (-0.5, 0), 1, depth, fill=False, edgecolor=style.INK, linewidth=1.2, zorder=3
         )
