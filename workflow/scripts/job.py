@@ -17,7 +17,7 @@ def start(main: Callable[[Any], None], smk: Any) -> None:
     shows; any other error leaves its traceback there. Either ends the process with exit code 1.
     """
     # A fifth of the time that importing torch and transformers takes goes to collecting no garbage.
-    gc.set_threshold(100_000)
+    gc.set_threshold(1_000_000)
     from timelapse.errors import UserError
 
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
