@@ -26,13 +26,13 @@ logging.set_verbosity_error()
 logging.disable_progress_bar()
 
 
-def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
-    """The tokenizer of a model folder.
+def load_tokenizer(folder: str | Path, hub: bool = False) -> PreTrainedTokenizerBase:
+    """The tokenizer of a model folder, or of a name on the hub if it may be downloaded.
 
     Raises:
         UserError: there is none, or it gives no character offsets (a slow tokenizer).
     """
-    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=not hub)
     if not tokenizer.is_fast:
         raise UserError(
             folder, "", "its tokenizer is a slow one", "Use a model with tokenizer.json"
@@ -40,8 +40,10 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
-def load_model(folder: Path, device: str, dtype: torch.dtype = torch.float32) -> PreTrainedModel:
-    """The causal language model of a Hugging Face folder, in evaluation mode.
+def load_model(
+    folder: str | Path, device: str, dtype: torch.dtype = torch.float32, hub: bool = False
+) -> PreTrainedModel:
+    """The causal language model of a Hugging Face folder (or the hub), in evaluation mode.
 
     Raises:
         UserError: the folder is no whole model folder with safetensors.
@@ -50,7 +52,7 @@ def load_model(folder: Path, device: str, dtype: torch.dtype = torch.float32) ->
     try:
         model, report = AutoModelForCausalLM.from_pretrained(
             folder,
-            local_files_only=True,
+            local_files_only=not hub,
             use_safetensors=True,
             dtype=dtype,
             output_loading_info=True,
