@@ -23,7 +23,7 @@ from timelapse.models.loading import load_model, load_tokenizer  # noqa: E402
 from timelapse.models.prompts import encode  # noqa: E402
 from timelapse.probes.win_rate import win_rate  # noqa: E402
 from timelapse.study import read_study  # noqa: E402
-from timelapse.tasks.dataset import read_dataset, write_datasets  # noqa: E402
+from timelapse.tasks.dataset import read_dataset, read_texts, write_datasets  # noqa: E402
 from timelapse.tasks.spec import load_spec  # noqa: E402
 
 
@@ -55,13 +55,7 @@ def measure(seed: int, settings: dict, specs: dict, folder: Path) -> dict[str, f
         write_datasets(
             spec, seed, {part: folder / f"{task}-{part}.parquet" for part in ("train", "test")}
         )
-    texts = {}
-    for task in settings["mixture"]:
-        columns = read_dataset(folder / f"{task}-train.parquet").to_pydict()
-        texts[task] = [
-            f"{prompt} {answer}"
-            for prompt, answer in zip(columns["prompt"], columns["answer"], strict=True)
-        ]
+    texts = {task: read_texts(folder / f"{task}-train.parquet") for task in settings["mixture"]}
     words = {word for task in settings["mixture"] for word in specs[task].words()}
     start = time.time()
     train_embedded(settings, sorted(words), texts, seed, folder)

@@ -11,7 +11,7 @@ def main(smk):
     from timelapse.models.checkpoints import discard, publish, step_folder
     from timelapse.models.embedded import train_embedded
     from timelapse.provenance import fingerprint
-    from timelapse.tasks.dataset import read_dataset
+    from timelapse.tasks.dataset import read_texts
     from timelapse.tasks.spec import load_spec
 
     torch.set_num_threads(smk.threads)
@@ -19,12 +19,7 @@ def main(smk):
     key = fingerprint(map(Path, files), [model, smk.threads])
     folder = Path(smk.params.store, "training", key)
     words = {word for spec in smk.input.specs for word in load_spec(Path(spec)).words()}
-    texts = {}
-    for path in map(Path, smk.input.datasets):
-        columns = read_dataset(path).select(["prompt", "answer"]).to_pydict()
-        texts[path.parent.name] = [
-            f"{prompt} {answer}" for prompt, answer in zip(*columns.values(), strict=True)
-        ]
+    texts = {path.parent.name: read_texts(path) for path in map(Path, smk.input.datasets)}
     train_embedded(model["settings"], sorted(words), texts, model["seed"], folder)
     last = step_folder(folder / "checkpoints", model["settings"]["steps"])
     publish(last, Path(smk.output[0]))

@@ -66,3 +66,13 @@ def corruption_names(schema: pa.Schema) -> tuple[str, ...]:
     """The corruptions that a dataset carries."""
     prefix = "corrupted_"
     return tuple(name.removeprefix(prefix) for name in schema.names if name.startswith(prefix))
+
+
+def read_texts(path: str | Path) -> list[str]:
+    """The prompts of a dataset, each with its answer.
+
+    Raises:
+        UserError: as `read_dataset`.
+    """
+    columns = read_dataset(path).select(["prompt", "answer"]).to_pydict()
+    return [f"{prompt} {answer}" for prompt, answer in zip(*columns.values(), strict=True)]
