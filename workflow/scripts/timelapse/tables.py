@@ -1,4 +1,4 @@
-"""The schemas of every table that the workflow writes: tidy, one value a row, `step` first."""
+"""The schemas of every table that the workflow writes: tidy, one value a row, the step first."""
 
 import pyarrow as pa
 
@@ -40,6 +40,72 @@ EDGES = _table(
     ("target", pa.string()),
     ("score", pa.float32()),
     ("std_error", pa.float32()),
+)
+EDGE_SAMPLES = _table(
+    ("corruption", pa.string()),
+    ("method", pa.string()),
+    ("example", pa.int32()),
+    ("scores", pa.list_(pa.float32())),
+)
+EDGES_BY_POSITION = _table(
+    ("corruption", pa.string()),
+    ("method", pa.string()),
+    ("source", pa.string()),
+    ("target", pa.string()),
+    ("position", pa.string()),
+    ("score", pa.float32()),
+    ("std_error", pa.float32()),
+)
+FAITHFULNESS = _table(
+    ("corruption", pa.string()),
+    ("method", pa.string()),
+    ("fraction", pa.float32()),
+    ("n_edges", pa.int32()),
+    ("faithfulness", pa.float32()),
+    ("ci_low", pa.float32()),
+    ("ci_high", pa.float32()),
+    ("completeness", pa.float32()),
+    ("weighted_size", pa.float32()),
+)
+CIRCUIT_QUALITY = _table(
+    ("corruption", pa.string()),
+    ("method", pa.string()),
+    ("measure", pa.string()),
+    ("value", pa.float32()),
+    ("ci_low", pa.float32()),
+    ("ci_high", pa.float32()),
+)
+HEADS = _table(
+    ("layer", pa.int32()),
+    ("head", pa.int32()),
+    ("score", pa.float32()),
+    ("ci_low", pa.float32()),
+    ("ci_high", pa.float32()),
+    ("label", pa.string()),
+)
+COMPARISON = pa.schema(
+    [
+        pa.field("step_a", pa.int32(), nullable=False),
+        pa.field("step_b", pa.int32(), nullable=False),
+        ("task_a", pa.string()),
+        ("task_b", pa.string()),
+        ("measure", pa.string()),
+        ("value", pa.float32()),
+        ("ci_low", pa.float32()),
+        ("ci_high", pa.float32()),
+        ("null_mean", pa.float32()),
+    ]
+)
+SUMMARY = pa.schema(
+    [
+        ("run", pa.string()),
+        ("task", pa.string()),
+        ("measure", pa.string()),
+        ("value", pa.float32()),
+        ("ci_low", pa.float32()),
+        ("ci_high", pa.float32()),
+        ("null_mean", pa.float32()),
+    ]
 )
 PATCHING = _table(
     ("corruption", pa.string()),
