@@ -58,9 +58,9 @@ def intervention_scores(
     Every edge is really intervened on: a part of the difference of its source's output is added to
     what its target alone reads. The slopes are the derivatives by these parts, all at nought.
     """
-    with everything_hooked(bridge):
-        clean = outputs(bridge, prompts.tokens, shape)
-        corrupted = outputs(bridge, prompts.corrupted[corruption], shape)
+    with _everything_hooked(bridge):
+        clean = _outputs(bridge, prompts.tokens, shape)
+        corrupted = _outputs(bridge, prompts.corrupted[corruption], shape)
         parts = {edge: torch.zeros((), requires_grad=True) for edge in shape.edges}
         changes = [
             _change(
@@ -85,7 +85,7 @@ def intervention_scores(
 
 
 @contextmanager
-def everything_hooked(bridge: TransformerBridge) -> Iterator[None]:
+def _everything_hooked(bridge: TransformerBridge) -> Iterator[None]:
     switches = (
         bridge.set_use_attn_result,
         bridge.set_use_split_qkv_input,
@@ -98,7 +98,7 @@ def everything_hooked(bridge: TransformerBridge) -> Iterator[None]:
         switch(False)
 
 
-def outputs(bridge: TransformerBridge, tokens: Tensor, shape: GraphShape) -> dict[Source, Tensor]:
+def _outputs(bridge: TransformerBridge, tokens: Tensor, shape: GraphShape) -> dict[Source, Tensor]:
     with torch.no_grad():
         _, cache = bridge.run_with_cache(tokens)
     outputs = {Source("input"): cache["blocks.0.hook_resid_pre"]}
