@@ -7,20 +7,18 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 
+from timelapse.circuits import settings
 from timelapse.circuits.graph import GraphShape
 from timelapse.models import hooks
 from timelapse.models.hooks import Recorder
 from timelapse.models.measure import last_logits
 from timelapse.models.prompts import Prompts
-
-AblationKind: TypeAlias = Literal["resample", "mean", "zero"]
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,7 @@ def ablated_batches(
     shape: GraphShape,
     bucket: Prompts,
     corruption: str,
-    kind: AblationKind,
+    kind: settings.Ablation,
     batch_size: int,
 ) -> Iterator[tuple[Prompts, Ablation]]:
     """The prompts of one length in batches, each with its ablated world.
