@@ -63,6 +63,7 @@ def induction_truth() -> Truth:
                 ("a1.h0", "logits"),
             }
         ),
+        idle=frozenset({"m0", "m1"}),
     )
 
 

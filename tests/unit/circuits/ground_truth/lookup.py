@@ -1,10 +1,10 @@
 """Looking up by hand: a head copies the digit or letter that is asked for, an MLP answers.
 
 The prompts are `. u 3 v b w #`, in either order of digit and letter and with or without two more
-words in front. `#` asks for the digit, `$` for the letter; there is one answer token for every digit
-and letter. In the corrupted prompts `#` is `$`, the digit's place has a letter and the letter's
-place a digit, and u and w are other words: `. r c v 1 s $`. The foils are the answer to the
-corrupted prompt and, in the shorter prompts, that to the other symbol of the clean one.
+words in front. `#` asks for the digit, `$` for the letter; every digit and letter has an answer
+token. In the corrupted prompts `#` is `$`, the digit's place has a letter and the letter's place a
+digit, and u and w are other words: `. r c v 1 s $`. The foils are the answer to the corrupted
+prompt and, in the shorter prompts, that to the other symbol of the clean one.
 
 The stream has a part for the token, one for what a0.h1 copied, and others for distractors:
 
@@ -73,10 +73,11 @@ def lookup_truths() -> dict[str, Truth]:
     shared = {("input", "a0.h1<k>"): "a0.h0<k>", ("input", "a0.h1<v>"): "a0.h0<v>"}
     grouped = frozenset((source, shared.get((source, target), target)) for source, target in edges)
     prompts = [lookup_prompts(10, 7, foils=2), lookup_prompts(6, 9, foils=1)]
+    idle = frozenset({"a0.h3", "a1.h1", "a1.h3"})
     return {
-        "biased MLP": Truth(gpt2_lookup, prompts, edges),
-        "parallel MLP": Truth(neox_lookup, prompts, edges),
-        "gated MLP, shared keys and values": Truth(llama_lookup, prompts, grouped),
+        "lookup, GPT-2": Truth(gpt2_lookup, prompts, edges, frozenset()),
+        "lookup, GPT-NeoX": Truth(neox_lookup, prompts, edges, frozenset()),
+        "lookup, Llama": Truth(llama_lookup, prompts, grouped, idle),
     }
 
 

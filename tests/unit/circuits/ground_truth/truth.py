@@ -23,11 +23,13 @@ class Truth:
         model: builds the model.
         prompts: buckets with the one corruption `CORRUPTION`.
         edges: the true edges, by the names of their ends.
+        idle: heads and MLPs that write nothing.
     """
 
     model: Callable[[], PreTrainedModel]
     prompts: list[Prompts]
     edges: frozenset[Edge]
+    idle: frozenset[str]
 
     @property
     def nodes(self) -> frozenset[str]:

@@ -15,6 +15,8 @@ from timelapse.circuits.attribution.eap import eap
 from timelapse.circuits.graph import GraphShape
 from timelapse.circuits.intervention.exact import exact
 from timelapse.circuits.scores import Means, PromptScores, Samples
+from timelapse.circuits.search.acdc import acdc
+from timelapse.circuits.search.node_ablation import node_ablation
 from timelapse.circuits.settings import Settings
 from timelapse.errors import UserError
 from timelapse.models.prompts import Prompts
@@ -45,6 +47,8 @@ def by_batch(kernel: Kernel) -> Method:
 METHODS: Mapping[str, Method] = {
     "EAP": by_batch(eap),
     "exact": exact,
+    "node-ablation": node_ablation,
+    "ACDC": acdc,
 }
 
 
