@@ -11,10 +11,14 @@ import pyarrow as pa
 from transformer_lens.model_bridge import TransformerBridge
 
 from timelapse.circuits.architecture import graph_of
-from timelapse.circuits.attribution.eap import eap
+from timelapse.circuits.attribution.activations import eap_ig_activations
+from timelapse.circuits.attribution.node import node
+from timelapse.circuits.attribution.path import clean_corrupted, eap, eap_ig
 from timelapse.circuits.graph import GraphShape
 from timelapse.circuits.intervention.exact import exact
 from timelapse.circuits.scores import Means, PromptScores, Samples
+from timelapse.circuits.search.acdc import acdc
+from timelapse.circuits.search.node_ablation import node_ablation
 from timelapse.circuits.settings import Settings
 from timelapse.errors import UserError
 from timelapse.models.prompts import Prompts
@@ -44,7 +48,13 @@ def by_batch(kernel: Kernel) -> Method:
 
 METHODS: Mapping[str, Method] = {
     "EAP": by_batch(eap),
+    "EAP-IG": by_batch(eap_ig),
+    "EAP-IG-activations": by_batch(eap_ig_activations),
+    "clean-corrupted": by_batch(clean_corrupted),
+    "node": by_batch(node),
     "exact": exact,
+    "node-ablation": node_ablation,
+    "ACDC": acdc,
 }
 
 
