@@ -123,6 +123,13 @@ class Wiring:
             fed[..., stage.readers] = stage.passed_on(arriving)
         return fed
 
+    def nodes(self, kept: Mask) -> Bool[np.ndarray, "*circuit source"]:
+        """Which sources a kept edge leaves. Of pruned edges, these are all nodes but the logits."""
+        nodes = np.zeros((*kept.shape[:-1], len(self.shape.sources)), dtype=bool)
+        for stage in self.stages:
+            nodes[..., : stage.n_sources] |= stage.block(kept).any(-2)
+        return nodes
+
     def on_paths(self, kept: Mask) -> Mask:
         """The kept edges that lie on a path from the input to the logits over kept edges."""
         fed = self.fed(kept)

@@ -51,12 +51,8 @@ class Circuits:
 
     @cached_property
     def nodes(self) -> Bool[np.ndarray, "*sample circuit source"]:
-        """Which sources are in the circuit: those that a kept edge leaves."""
-        graph = wiring(self.shape)
-        nodes = np.zeros((*self.kept.shape[:-1], len(self.shape.sources)), dtype=bool)
-        for stage in graph.stages:
-            nodes[..., : stage.n_sources] |= stage.block(self.kept).any(-2)
-        return nodes
+        """Which sources are in the circuit."""
+        return wiring(self.shape).nodes(self.kept)
 
     @cached_property
     def between_nodes(self) -> Float[np.ndarray, "*sample circuit edge"]:
