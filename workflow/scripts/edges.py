@@ -4,27 +4,28 @@ from pathlib import Path
 
 from job import start
 
+SETTINGS = ("batch", "ig_steps", "ablation", "keep", "threshold", "positions")
+
 
 def main(smk):
-    import pyarrow as pa
-
-    from timelapse.circuits.attribution import eap
+    from timelapse.circuits.methods import score_edges
+    from timelapse.circuits.settings import Settings
     from timelapse.models.loading import each_bridge
     from timelapse.probes.sweep import sweep
 
-    def all_corruptions(bridge, prompts):
-        batch = smk.params.probe["batch"]
-        return pa.concat_tables(
-            eap(bridge, prompts, corruption, batch) for corruption in smk.params.corruptions
-        )
+    probe = smk.params.probe
+    settings = Settings(**{name: probe[name] for name in SETTINGS if name in probe})
+
+    def all_methods(bridge, prompts):
+        return score_edges(bridge, prompts, smk.params.corruptions, probe["methods"], settings)
 
     sweep(
         each_bridge,
-        all_corruptions,
+        all_methods,
         checkpoints=[Path(folder) for folder in smk.input.checkpoints],
         dataset=Path(smk.input.dataset),
-        n_prompts=smk.params.probe["prompts"],
-        tables=[Path(path) for path in smk.output.tables],
+        n_prompts=probe["prompts"],
+        tables={name: [Path(path) for path in paths] for name, paths in smk.output.items()},
         title=f"edges on {smk.wildcards.task}",
     )
 

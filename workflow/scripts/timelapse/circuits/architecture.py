@@ -1,20 +1,33 @@
 """Which models have the graph that circuits live in, and which must be refused."""
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 
-from timelapse.circuits.gradients import target_gradients
+from timelapse.circuits.attribution.gradients import target_gradients
+from timelapse.circuits.attribution.outputs import output_differences
+from timelapse.circuits.attribution.runs import run_both
 from timelapse.circuits.graph import GraphShape
-from timelapse.circuits.outputs import output_differences
-from timelapse.circuits.runs import run_both
 from timelapse.errors import UserError
 from timelapse.models import hooks
 from timelapse.models.prompts import Prompts
 
 _REMEDY = "Leave the circuit out of this model's study: attribution knows decoders whose attention "
 _REMEDY += "and MLP each read the residual stream through a norm of their own and add to it"
+
+
+def graph_of(bridge: TransformerBridge, prompts: Sequence[Prompts], corruption: str) -> GraphShape:
+    """The shape of a model's graph, once it is known to be the whole graph of the model.
+
+    Raises:
+        UserError: the model has another graph than `GraphShape` describes.
+    """
+    shape = graph_shape(bridge)
+    refuse_incomplete_graph(bridge, shape, prompts[0][:1].to(bridge.cfg.device), corruption)
+    return shape
 
 
 def graph_shape(bridge: TransformerBridge) -> GraphShape:

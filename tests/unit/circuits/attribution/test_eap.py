@@ -7,13 +7,22 @@ import torch
 from circuits.oracles import Scores, intervention_scores, transformer_lens_scores
 from tiny_models import Boot, gpt2_config, llama_config, neox_config, random_model, random_prompts
 from transformer_lens.model_bridge import TransformerBridge
-from transformers import Gemma2Config, GPT2LMHeadModel, GPTJConfig, PretrainedConfig
+from transformers import GPT2LMHeadModel, PretrainedConfig
 
-from timelapse.circuits.architecture import graph_shape
-from timelapse.circuits.attribution import eap, edge_scores
-from timelapse.errors import UserError
+from timelapse.circuits.architecture import graph_of, graph_shape
+from timelapse.circuits.methods import METHODS
+from timelapse.circuits.scores import edge_table
+from timelapse.circuits.settings import Settings
 from timelapse.models.prompts import Prompts
-from timelapse.tables import EDGES
+
+
+def eap(
+    bridge: TransformerBridge, prompts: list[Prompts], batch: int, corruption: str = "swap"
+) -> pa.Table:
+    """The edges table that the method makes."""
+    shape = graph_of(bridge, prompts, corruption)
+    found = METHODS["EAP"](bridge, shape, prompts, corruption, Settings(batch=batch))
+    return edge_table(found, shape, corruption, "EAP")
 
 
 def as_scores(table: pa.Table) -> Scores:
@@ -34,7 +43,7 @@ def assert_same(found: Scores, expected: Scores, tolerance: float) -> None:
 def test_scores_equal_those_of_transformer_lens(boot: Boot, config: PretrainedConfig) -> None:
     bridge = boot(random_model(config))
     prompts = random_prompts(3, length=6)
-    found = as_scores(eap(bridge, [prompts], "swap", batch_size=2))
+    found = as_scores(eap(bridge, [prompts], batch=2))
     assert_same(found, transformer_lens_scores(bridge, prompts, "swap"), tolerance=1e-5)
 
 
@@ -45,7 +54,7 @@ def test_scores_are_the_slopes_of_real_interventions(boot: Boot, config: Pretrai
     bridge = boot(random_model(config, dtype=torch.float64))
     prompts = random_prompts(2, length=5)
     expected = intervention_scores(bridge, graph_shape(bridge), prompts, "swap")
-    found = as_scores(eap(bridge, [prompts], "swap", batch_size=2))
+    found = as_scores(eap(bridge, [prompts], batch=2))
     assert_same(found, expected, tolerance=1e-6)
 
 
@@ -71,7 +80,7 @@ def test_the_edges_of_a_node_add_up_to_its_own_attribution(gpt2: TransformerBrid
         ((cache[name] - clean) * gradient).sum((0, 1, -1)) / len(prompts)
         for (name, clean), gradient in zip(recorded.items(), gradients, strict=True)
     ]
-    scores = as_scores(eap(gpt2, [prompts], "swap", batch_size=3))
+    scores = as_scores(eap(gpt2, [prompts], batch=3))
     for node, attribution in zip(
         ["input", "a0.h0", "a0.h1", "m0"], [whole[0], *whole[1], whole[2]], strict=True
     ):
@@ -82,9 +91,9 @@ def test_the_edges_of_a_node_add_up_to_its_own_attribution(gpt2: TransformerBrid
 
 def test_scores_do_not_depend_on_the_batch_size(gpt2: TransformerBridge) -> None:
     prompts = random_prompts(7, length=6)
-    whole = eap(gpt2, [prompts], "swap", batch_size=7)
+    whole = eap(gpt2, [prompts], batch=7)
     for batch_size in (1, 3):
-        parts = eap(gpt2, [prompts], "swap", batch_size)
+        parts = eap(gpt2, [prompts], batch_size)
         for column in ("score", "std_error"):
             assert np.abs(whole[column].to_numpy()).max() > 1e-3
             np.testing.assert_allclose(parts[column], whole[column], rtol=1e-3, atol=1e-6)
@@ -92,8 +101,8 @@ def test_scores_do_not_depend_on_the_batch_size(gpt2: TransformerBridge) -> None
 
 def test_prompts_count_equally_whatever_their_length(gpt2: TransformerBridge) -> None:
     short, long = random_prompts(2, length=5), random_prompts(4, length=8, foils=1)
-    alone = [eap(gpt2, [bucket], "swap", 4)["score"].to_numpy() for bucket in (short, long)]
-    together = eap(gpt2, [short, long], "swap", 4)["score"].to_numpy()
+    alone = [eap(gpt2, [bucket], 4)["score"].to_numpy() for bucket in (short, long)]
+    together = eap(gpt2, [short, long], 4)["score"].to_numpy()
     assert np.abs(alone[0] - alone[1]).max() > 1e-2
     np.testing.assert_allclose(together, (2 * alone[0] + 4 * alone[1]) / 6, atol=1e-6)
 
@@ -112,17 +121,18 @@ def test_what_other_prompts_of_the_batch_differ_in_does_not_matter(
         positions={},
     )
     shape = graph_shape(gpt2)
-    alone = edge_scores(gpt2, shape, late, "swap")
-    assert alone.abs().max() > 1e-2
-    torch.testing.assert_close(edge_scores(gpt2, shape, mixed, "swap")[:, 2:], alone)
+    (alone,) = METHODS["EAP"](gpt2, shape, [late], "swap", Settings())
+    (among_others,) = METHODS["EAP"](gpt2, shape, [mixed], "swap", Settings())
+    assert alone.scores.abs().max() > 1e-2
+    torch.testing.assert_close(among_others.scores[:, 2:], alone.scores)
 
 
 def test_the_standard_error_is_that_of_the_mean_over_prompts(gpt2: TransformerBridge) -> None:
     prompts = random_prompts(5, length=6)
     each = np.stack(
-        [eap(gpt2, [prompts[row : row + 1]], "swap", 1)["score"].to_numpy() for row in range(5)]
+        [eap(gpt2, [prompts[row : row + 1]], 1)["score"].to_numpy() for row in range(5)]
     )
-    found = eap(gpt2, [prompts], "swap", batch_size=2)["std_error"].to_numpy()
+    found = eap(gpt2, [prompts], batch=2)["std_error"].to_numpy()
     assert found.max() > 1e-2
     np.testing.assert_allclose(found, each.std(0, ddof=1) / np.sqrt(5), atol=1e-6)
 
@@ -158,7 +168,7 @@ def test_a_model_computed_by_hand(boot: Boot) -> None:
         corrupted={"other": torch.tensor([[6, 5, 5], [5, 5, 6]])},
         positions={},
     )
-    table = eap(boot(model), [prompts], "other", batch_size=2)
+    table = eap(boot(model), [prompts], batch=2, corruption="other")
     expected = dict.fromkeys(as_scores(table), 0.0)
     expected["input", "a0.h0<v>"] = expected["a0.h0", "logits"] = 5 * 2 / 3
     expected["input", "logits"] = (0 + 5) / 2
@@ -170,9 +180,9 @@ def test_a_model_computed_by_hand(boot: Boot) -> None:
 
 def test_half_precision_gives_nearly_the_same_scores(boot: Boot) -> None:
     prompts = random_prompts(4, length=6)
-    exact = eap(boot(random_model(gpt2_config())), [prompts], "swap", 4)["score"].to_numpy()
+    exact = eap(boot(random_model(gpt2_config())), [prompts], 4)["score"].to_numpy()
     half = boot(random_model(gpt2_config(), dtype=torch.bfloat16))
-    rounded = eap(half, [prompts], "swap", 4)["score"].to_numpy()
+    rounded = eap(half, [prompts], 4)["score"].to_numpy()
     assert 1e-5 < np.abs(rounded - exact).max() < 0.1 * np.abs(exact).max()
 
 
@@ -181,33 +191,7 @@ def test_parameters_are_left_without_gradients_and_the_model_without_hooks(
 ) -> None:
     prompts = random_prompts(2, length=6)
     before = gpt2(prompts.tokens)
-    eap(gpt2, [prompts], "swap", batch_size=2)
+    eap(gpt2, [prompts], batch=2)
     assert not any(parameter.requires_grad for parameter in gpt2.parameters())
     assert not gpt2.list_hooks()
     torch.testing.assert_close(gpt2(prompts.tokens), before, rtol=0, atol=0)
-
-
-def test_the_table_has_the_columns_of_its_schema_but_the_step(gpt2: TransformerBridge) -> None:
-    table = eap(gpt2, [random_prompts(2, length=6)], "swap", batch_size=2)
-    assert table.schema == EDGES.remove(0)
-    assert set(table["corruption"].to_pylist()) == {"swap"}
-    assert set(table["method"].to_pylist()) == {"EAP"}
-
-
-def test_a_model_whose_graph_is_another_is_refused(boot: Boot) -> None:
-    sizes = {"vocab_size": 30, "bos_token_id": 1, "eos_token_id": 1, "pad_token_id": 1}
-    prompts = random_prompts(2, length=6)
-    normed_outputs = Gemma2Config(
-        **sizes,
-        hidden_size=16,
-        intermediate_size=24,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        num_key_value_heads=2,
-        head_dim=8,
-    )
-    with pytest.raises(UserError, match="does not add up to the stream"):
-        eap(boot(random_model(normed_outputs)), [prompts], "swap", batch_size=2)
-    one_norm_for_both = GPTJConfig(**sizes, n_embd=16, n_layer=1, n_head=2, rotary_dim=4)
-    with pytest.raises(UserError, match="block 0 has no ln2"):
-        eap(boot(random_model(one_norm_for_both)), [prompts], "swap", batch_size=2)

@@ -12,8 +12,8 @@ from jaxtyping import Float
 from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 
+from timelapse.circuits.attribution.runs import Runs, read_names
 from timelapse.circuits.graph import GraphShape
-from timelapse.circuits.runs import Runs, read_names
 from timelapse.models import hooks
 from timelapse.models.norms import Norm
 

@@ -5,8 +5,8 @@ from jaxtyping import Float
 from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 
+from timelapse.circuits.attribution.runs import Runs
 from timelapse.circuits.graph import GraphShape
-from timelapse.circuits.runs import Runs
 from timelapse.models import hooks
 
 
