@@ -37,6 +37,17 @@ def test_the_pullback_is_the_gradient_of_the_norm(boot: Boot, config: Pretrained
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    "config", [gpt2_config(), llama_config(), GEMMA], ids=["layernorm", "rmsnorm", "offset"]
+)
+def test_the_norm_is_that_of_the_model(boot: Boot, config: PretrainedConfig) -> None:
+    component = boot(random_model(config)).ln_final
+    x = torch.randn(3, 5, 16, generator=torch.Generator().manual_seed(0))
+    expected = component(x)
+    assert (expected - x).abs().max() > 0.1
+    torch.testing.assert_close(Norm.of(component, torch.float32)(x), expected)
+
+
 @pytest.mark.parametrize("config", [gpt2_config(), llama_config()], ids=["layernorm", "rmsnorm"])
 def test_with_its_scale_frozen_the_norm_is_affine(boot: Boot, config: PretrainedConfig) -> None:
     component = boot(random_model(config)).ln_final

@@ -13,6 +13,7 @@ from transformer_lens.model_bridge import TransformerBridge
 from timelapse.circuits.architecture import graph_of
 from timelapse.circuits.attribution.eap import eap
 from timelapse.circuits.graph import GraphShape
+from timelapse.circuits.intervention.exact import exact
 from timelapse.circuits.scores import Means, PromptScores, Samples
 from timelapse.circuits.settings import Settings
 from timelapse.errors import UserError
@@ -43,6 +44,7 @@ def by_batch(kernel: Kernel) -> Method:
 
 METHODS: Mapping[str, Method] = {
     "EAP": by_batch(eap),
+    "exact": exact,
 }
 
 

@@ -3,114 +3,142 @@
 Stage: circuits. Free of torch, because the figures select the edges that they draw with it too.
 """
 
-import re
-from collections.abc import Iterable
+import heapq
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 
 from timelapse.circuits.graph import GraphShape
+from timelapse.circuits.naming import edge_numbers, shape_of
+from timelapse.circuits.wiring import Wiring, wiring
 
-INPUT = "input"
-LOGITS = "logits"
-
-_NAME = re.compile(
-    r"(input|logits|a(?P<layer>\d+)\.h(?P<head>\d+)(<(?P<port>[qkv])>)?|m(?P<mlp>\d+))"
-)
+Selection = Literal["absolute", "signed", "greedy"]
 
 
-def shape_of(names: Iterable[str]) -> GraphShape:
-    """The graph that the names of all its sources and targets span.
+def choose(
+    scores: Float[np.ndarray, "*circuit edge"],
+    shape: GraphShape,
+    n: int,
+    how: Selection = "absolute",
+) -> Bool[np.ndarray, "*circuit edge"]:
+    """The circuits of size `n`: n edges, then pruned, so that fewer may be left.
 
-    Raises:
-        ValueError: a name is not one of a node.
+    Args:
+        scores: in the order of `GraphShape.edges`; those that are not finite are never chosen.
+        shape: the graph.
+        n: how many edges are chosen before pruning; all of them if there are fewer. Ties go to
+            the edge whose source's name sorts first, then to that of its target.
+        how: "absolute" takes the largest |score|; "signed" the most negative, which are the most
+            helpful, and edges that hinder only when no others are left; "greedy" begins at the
+            logits and takes, one by one, the largest |score| among the edges into nodes that are
+            in the circuit (Hanna, Pezzelle & Belinkov, "Have Faith in Faithfulness", 2024,
+            section 3), so that all have a way out before pruning.
     """
-    layers, heads, kv_heads = 0, 0, 0
-    for name in names:
-        found = _NAME.fullmatch(name)
-        if found is None:
-            raise ValueError(f"{name!r} is not the name of a node")
-        layers = max(layers, 1 + int(found["layer"] or found["mlp"] or -1))
-        if found["port"] in ("k", "v"):
-            kv_heads = max(kv_heads, 1 + int(found["head"]))
-        elif found["head"]:
-            heads = max(heads, 1 + int(found["head"]))
-    heads = max(heads, kv_heads)
-    return GraphShape(layers, heads, kv_heads or heads)
+    if n < 1:
+        raise ValueError(f"a circuit needs at least one edge, not {n}")
+    graph = wiring(shape)
+    strength = -scores if how == "signed" else np.abs(scores)
+    strength = np.where(np.isfinite(scores), strength, -np.inf)
+    if how == "greedy":
+        chosen = np.zeros(strength.shape, dtype=bool)
+        for circuit in np.ndindex(strength.shape[:-1]):
+            chosen[circuit] = _outwards_from_logits(strength[circuit], graph, n)
+    else:
+        chosen = _top(strength, graph, n)
+    return graph.on_paths(chosen)
+
+
+def prune(
+    kept: Bool[np.ndarray, "*circuit edge"], shape: GraphShape
+) -> Bool[np.ndarray, "*circuit edge"]:
+    """The kept edges that lie on a path from the input to the logits over kept edges.
+
+    It is what is left when edges whose source has no way in or whose target has no way out are
+    taken away until nothing changes. A head is one node, whichever of its ports an edge enters.
+    """
+    return wiring(shape).on_paths(kept)
 
 
 def strongest(edges: pa.Table, n: int, shape: GraphShape | None = None) -> pa.Table:
-    """The circuit of size `n`: the n edges of largest |score|, then pruned.
-
-    An edge stays only while its source has a way in from the input and its target a way out to
-    the logits, over edges that stay. A head is one node, whichever of its ports an edge enters.
+    """The circuit of size `n` of a table: `choose` by |score|.
 
     Args:
         edges: rows of the edges table for one step, one corruption and one method.
-        n: how many edges are chosen before pruning; ties go to the name that sorts first, and
-            scores that are not finite are never chosen.
+        n: how many edges are chosen before pruning.
         shape: the graph, if `edges` does not hold all of it.
 
     Returns:
         The surviving rows, the strongest first. Empty if no chosen path joins input and logits.
     """
-    if n < 1:
-        raise ValueError(f"a circuit needs at least one edge, not {n}")
     if shape is None:
         shape = shape_of(
             name for end in ("source", "target") for name in pc.unique(edges[end]).to_pylist()
         )
+    numbers = edge_numbers(edges, shape)
     size = np.abs(edges["score"].to_numpy())
-    chosen = np.flatnonzero(np.isfinite(size))
-    if len(chosen) > n:
-        bar = np.partition(size[chosen], len(chosen) - n)[len(chosen) - n]
-        chosen = chosen[size[chosen] >= bar]
-    candidates = edges.take(pa.array(chosen))
-    order = pc.sort_indices(
-        pa.table(
-            {
-                "size": size[chosen],
-                "source": candidates["source"].cast(pa.string()),
-                "target": candidates["target"].cast(pa.string()),
-            }
-        ),
-        sort_keys=[("size", "descending"), ("source", "ascending"), ("target", "ascending")],
-    )
-    circuit = candidates.take(order[:n])
-    return circuit.filter(pa.array(_connected(circuit, shape)))
+    scores = np.full(len(shape.edges), np.nan, dtype=size.dtype)
+    scores[numbers] = size
+    rows = np.flatnonzero(choose(scores, shape, n)[numbers])
+    order = np.lexsort((_name_ranks(wiring(shape))[numbers[rows]], -size[rows]))
+    return edges.take(pa.array(rows[order]))
 
 
-def _connected(edges: pa.Table, shape: GraphShape) -> Bool[np.ndarray, "edge"]:
-    """Which edges lie on a path from the input to the logits that uses these edges only.
+def _top(
+    strength: Float[np.ndarray, "*circuit edge"], graph: Wiring, n: int
+) -> Bool[np.ndarray, "*circuit edge"]:
+    possible = strength > -np.inf
+    n_others = strength.shape[-1] - n
+    if n_others <= 0:
+        return possible
+    bar = np.partition(strength, n_others, axis=-1)[..., n_others, None]
+    top = strength >= bar
+    for circuit in map(tuple, np.argwhere(top.sum(-1) > n)):
+        above = strength[circuit] > bar[circuit]
+        tied = graph.by_name[(top[circuit] & ~above)[graph.by_name]]
+        above[tied[: n - above.sum()]] = True
+        top[circuit] = above
+    return top & possible
 
-    What a target reads reaches the nodes behind it over links of its own, which are pruned alike.
-    """
-    sources, targets = edges["source"].to_pylist(), edges["target"].to_pylist()
-    readers = {
-        target.name: [reader.name for reader in shape.readers(target)] for target in shape.targets
-    }
-    within = [
-        (target, reader)
-        for target in dict.fromkeys(targets)
-        for reader in readers[target]
-        if reader != target
-    ]
-    starts = [*sources, *(target for target, _ in within)]
-    ends = [*targets, *(reader for _, reader in within)]
-    names, codes = np.unique([INPUT, LOGITS, *starts, *ends], return_inverse=True)
-    first, last = codes[:2]
-    start, end = np.split(codes[2:], 2)
-    keep = np.ones(len(start), dtype=bool)
-    while True:
-        way_in = np.zeros(len(names), dtype=bool)
-        way_in[end[keep]] = True
-        way_in[first] = True
-        way_out = np.zeros(len(names), dtype=bool)
-        way_out[start[keep]] = True
-        way_out[last] = True
-        still = keep & way_in[start] & way_out[end]
-        if still.sum() == keep.sum():
-            return keep[: len(edges)]
-        keep = still
+
+def _outwards_from_logits(
+    strength: Float[np.ndarray, "edge"], graph: Wiring, n: int
+) -> Bool[np.ndarray, "edge"]:
+    rank = _name_ranks(graph)
+    sources, targets = graph.shape.sources, graph.shape.targets
+    firsts = np.searchsorted(graph.target, np.arange(len(targets) + 1))
+    entrances: dict[int, list[int]] = {place: [] for place in range(len(sources))}
+    places = {source: place for place, source in enumerate(sources)}
+    for number, port in enumerate(targets):
+        for reader in graph.shape.readers(port):
+            entrances[places[reader]].append(number)
+    waiting: list[tuple[float, int, int]] = []
+    opened: set[int] = set()
+
+    def open_up(target: int) -> None:
+        if target in opened:
+            return
+        opened.add(target)
+        into = np.arange(firsts[target], firsts[target + 1])
+        into = into[strength[into] > -np.inf]
+        for entry in zip(-strength[into], rank[into], into, strict=True):
+            heapq.heappush(waiting, entry)
+
+    chosen = np.zeros(len(strength), dtype=bool)
+    open_up(len(targets) - 1)
+    for _ in range(n):
+        if not waiting:
+            break
+        *_, edge = heapq.heappop(waiting)
+        chosen[edge] = True
+        for target in entrances[int(graph.source[edge])]:
+            open_up(target)
+    return chosen
+
+
+def _name_ranks(graph: Wiring) -> np.ndarray:
+    rank = np.empty_like(graph.by_name)
+    rank[graph.by_name] = np.arange(len(rank))
+    return rank

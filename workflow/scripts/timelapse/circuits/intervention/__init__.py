@@ -1,0 +1,1 @@
+"""Running a model with edges ablated: what they carry is replaced, the others are left live."""

@@ -1,0 +1,124 @@
+"""The ablated world: what every source writes when its edges are ablated.
+
+`resample`: what it writes in the corrupted run of the same prompt (interchange ablation).
+`mean`: the mean of that over corrupted prompts of the same length, position by position.
+`zero`: nothing; what belongs to no source, the biases of the attentions' output projections, stays.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from transformer_lens.model_bridge import TransformerBridge
+
+from timelapse.circuits import settings
+from timelapse.circuits.graph import GraphShape
+from timelapse.models import hooks
+from timelapse.models.hooks import Recorder
+from timelapse.models.measure import last_logits
+from timelapse.models.prompts import Prompts
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """The ablated world of some prompts.
+
+    Attributes:
+        start: the first position at which it may differ from the clean run.
+        activations: by the hook's name what the sources write (the stream before the first block,
+            the heads' z, the MLPs' outputs) and the residual stream wherever a target reads it. One
+            row for each prompt, or one for them all.
+    """
+
+    start: int
+    activations: Mapping[str, Float[Tensor, "#batch position *rest"]]
+
+    def __getitem__(self, name: str) -> Float[Tensor, "#batch position *rest"]:
+        return self.activations[name]
+
+
+def ablated_batches(
+    bridge: TransformerBridge,
+    shape: GraphShape,
+    bucket: Prompts,
+    corruption: str,
+    kind: settings.Ablation,
+    batch_size: int,
+) -> Iterator[tuple[Prompts, Ablation]]:
+    """The prompts of one length in batches, each with its ablated world.
+
+    The mean is over the corrupted prompts of the whole bucket: it takes a pass over them first.
+    """
+    bucket = bucket.to(bridge.cfg.device)
+    if kind == "resample":
+        for batch in bucket.batches(batch_size):
+            yield batch, resample(bridge, shape, batch, corruption)
+        return
+    world = (
+        mean(bridge, shape, list(bucket.batches(batch_size)), corruption)
+        if kind == "mean"
+        else zero(bridge, shape, bucket)
+    )
+    for batch in bucket.batches(batch_size):
+        yield batch, world
+
+
+@torch.no_grad()
+def resample(
+    bridge: TransformerBridge, shape: GraphShape, prompts: Prompts, corruption: str
+) -> Ablation:
+    """The corrupted run of the same prompts.
+
+    Up to the first position at which any pair of prompts differs, it is the clean run.
+    """
+    tokens = prompts.corrupted[corruption]
+    start = int((prompts.tokens != tokens).any(0).int().argmax())
+    return Ablation(start, _recorded(bridge, shape, tokens))
+
+
+@torch.no_grad()
+def mean(
+    bridge: TransformerBridge, shape: GraphShape, batches: Sequence[Prompts], corruption: str
+) -> Ablation:
+    """The mean corrupted run of prompts of one length, position by position."""
+    sums: dict[str, Tensor] = {}
+    for batch in batches:
+        for name, activation in _recorded(bridge, shape, batch.corrupted[corruption]).items():
+            added = activation.sum(0, keepdim=True)
+            sums[name] = sums[name] + added if name in sums else added
+    count = sum(len(batch) for batch in batches)
+    return Ablation(0, {name: total / count for name, total in sums.items()})
+
+
+@torch.no_grad()
+def zero(bridge: TransformerBridge, shape: GraphShape, prompts: Prompts) -> Ablation:
+    """No source writes anything."""
+    blank = {
+        name: torch.zeros_like(activation)
+        for name, activation in _recorded(bridge, shape, prompts.tokens[:1]).items()
+    }
+    stream = blank[hooks.resid_pre(0)].clone()
+    for layer in range(shape.n_layers):
+        blank[hooks.resid_pre(layer)] = stream
+        bias = bridge.blocks[layer].attn.b_O
+        after_attention = stream if bias is None else stream + bias.detach().to(stream.dtype)
+        blank[hooks.mlp_norm_in(layer)] = stream if shape.parallel else after_attention
+        stream = after_attention
+    blank[hooks.resid_post(shape.n_layers - 1)] = stream
+    return Ablation(0, blank)
+
+
+def _recorded(
+    bridge: TransformerBridge, shape: GraphShape, tokens: Tensor
+) -> dict[str, Float[Tensor, "batch position *rest"]]:
+    """What an ablated world consists of, in a run on some tokens, in float32 at least."""
+    layers = range(shape.n_layers)
+    kinds = (hooks.resid_pre, hooks.z, hooks.mlp_norm_in, hooks.mlp_out)
+    names = [*(name(layer) for layer in layers for name in kinds), hooks.resid_post(layers[-1])]
+    recorder = Recorder()
+    with bridge.hooks(fwd_hooks=[recorder.keep(name) for name in names]):
+        last_logits(bridge, tokens)
+    dtype = torch.promote_types(recorder[names[0]].dtype, torch.float32)
+    return {name: recorder[name].to(dtype) for name in names}

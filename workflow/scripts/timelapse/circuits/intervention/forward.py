@@ -1,0 +1,241 @@
+"""A forward pass in which every edge carries its own activation: kept edges live, others ablated.
+
+The model runs on the clean prompts. Whatever a target reads is put together anew: the residual
+stream of the ablated world, and for every kept edge the difference between what its source has
+written in this very pass and what it writes in the ablated world (interchange interventions on
+edges: Goldowsky-Dill et al., "Localizing Model Behavior with Path Patching", 2023; Conmy et al.,
+"Towards Automated Circuit Discovery for Mechanistic Interpretability", 2023). That takes one pass
+for any number of ablated edges, and one matrix product wherever the stream is read: which edges are
+kept, times the stack of differences.
+"""
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+from transformer_lens.model_bridge import TransformerBridge
+
+from timelapse.circuits.graph import GraphShape, Target
+from timelapse.circuits.intervention.ablation import Ablation
+from timelapse.circuits.intervention.projection import Projection
+from timelapse.models import hooks
+from timelapse.models.measure import last_logits, logit_difference
+from timelapse.models.prompts import Prompts
+
+ROWS = 100
+"""Pairs of a circuit and a prompt in one forward pass, unless told otherwise."""
+
+
+@torch.no_grad()
+def logit_differences(
+    bridge: TransformerBridge,
+    shape: GraphShape,
+    prompts: Prompts,
+    ablation: Ablation,
+    kept: Bool[Tensor, "circuit edge"],
+    rows: int = ROWS,
+) -> Float[Tensor, "circuit batch"]:
+    """The logit differences of clean prompts when only the edges of a circuit carry the clean run.
+
+    Args:
+        bridge: the model; its weights as they are or in compatibility mode.
+        shape: its graph.
+        prompts: one batch, on the model's device.
+        ablation: the ablated world of these prompts.
+        kept: the circuits; edges in the order of `GraphShape.edges`. Nothing is pruned.
+        rows: pairs of a circuit and a prompt in one pass, or one circuit if there are more prompts.
+            It bounds the memory: beside the model's activations, (sources with a kept edge +
+            queries, keys or values of a layer) x rows x positions x d_model numbers.
+
+    Returns:
+        One value for every circuit and prompt, in float32 at least.
+    """
+    smallest_first = kept.sum(1).argsort()
+    at_once = max(1, rows // len(prompts))
+    found = [
+        _Pass(bridge, shape, prompts, ablation, kept[circuits]).run()
+        for circuits in smallest_first.split(at_once)
+    ]
+    return torch.cat(found)[smallest_first.argsort()]
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """Targets that read at one place.
+
+    Attributes:
+        fed: those that keep an edge in some circuit.
+        kept: which edges these keep, from sources in use that have written by then.
+        cut: those that keep none, but whose readers' outputs are in use.
+    """
+
+    fed: list[int]
+    kept: Float[Tensor, "circuit fed source"]
+    cut: list[int]
+
+
+class _Pass:
+    """One forward pass for some circuits, which stand one after the other along the batch.
+
+    The differences of sources without a kept edge are not computed; what only they depend on is
+    left as it is.
+    """
+
+    def __init__(
+        self,
+        bridge: TransformerBridge,
+        shape: GraphShape,
+        prompts: Prompts,
+        ablation: Ablation,
+        kept: Bool[Tensor, "circuit edge"],
+    ) -> None:
+        self._bridge, self._shape, self._prompts, self._ablation = bridge, shape, prompts, ablation
+        n_upstream = [shape.n_upstream(target) for target in shape.targets]
+        by_target = kept.cpu().split(n_upstream, dim=1)
+        self._kept = dict(zip(shape.targets, by_target, strict=True))
+        in_use = torch.zeros(len(shape.sources), dtype=torch.bool)
+        for edges in by_target:
+            in_use[: edges.shape[1]] |= edges.any(0)
+        self._in_use = in_use.nonzero().flatten().tolist()
+        entering = self._ablated(hooks.resid_pre(0))
+        self._differences = entering.new_empty(
+            len(kept), len(self._in_use), len(prompts), *entering.shape[1:]
+        )
+
+    def run(self) -> Float[Tensor, "circuit batch"]:
+        """Run the model and measure."""
+        n = self._differences.shape[0]
+        with self._bridge.hooks(fwd_hooks=self._hooks()):
+            logits = last_logits(self._bridge, self._prompts.tokens.repeat(n, 1))
+        return logit_difference(
+            logits, self._prompts.answer.repeat(n), self._prompts.foils.repeat(n, 1)
+        ).unflatten(0, (n, -1))
+
+    def _hooks(self) -> list[hooks.Hook]:
+        shape = self._shape
+        end = hooks.resid_post(shape.n_layers - 1)
+        found = [self._whole_output(0, hooks.resid_pre(0))]
+        for layer in range(shape.n_layers):
+            first = 1 + layer * (shape.n_heads + 1)
+            found += [
+                self._projected("q", layer, hooks.query(layer)),
+                self._projected("k", layer, hooks.key(layer)),
+                self._projected("v", layer, hooks.value(layer)),
+                self._head_outputs(first, layer),
+                self._stream(Target("mlp", layer), hooks.mlp_norm_in(layer)),
+                self._whole_output(first + shape.n_heads, hooks.mlp_out(layer)),
+            ]
+        return [hook for hook in [*found, self._stream(Target("logits"), end)] if hook]
+
+    def _whole_output(self, source: int, name: str) -> hooks.Hook | None:
+        """Take the difference of a source whose output passes the hook."""
+        if source not in self._in_use:
+            return None
+        slot = self._in_use.index(source)
+
+        def take(activation: Tensor, hook: Any) -> None:
+            written = self._by_circuit(activation)
+            torch.sub(written, self._ablated(name), out=self._differences[:, slot])
+
+        return name, take
+
+    def _head_outputs(self, first: int, layer: int) -> hooks.Hook | None:
+        """Take the differences of heads: of their z, through the output projection."""
+        heads = [head for head in range(self._shape.n_heads) if first + head in self._in_use]
+        if not heads:
+            return None
+        slot = self._in_use.index(first + heads[0])
+        name = hooks.z(layer)
+
+        def take(activation: Tensor, hook: Any) -> None:
+            difference = self._by_circuit(activation) - self._ablated(name)
+            weight = self._bridge.blocks[layer].attn.W_O.detach()[heads].to(difference.dtype)
+            by_head = difference[..., heads, :].permute(3, 0, 1, 2, 4)
+            written = (by_head.flatten(1, 3) @ weight).unflatten(1, by_head.shape[1:4])
+            self._differences[:, slot : slot + len(heads)] = written.transpose(0, 1)
+
+        return name, take
+
+    def _projected(self, kind: Literal["q", "k", "v"], layer: int, name: str) -> hooks.Hook | None:
+        """Replace queries, keys or values by those of the heads' own streams."""
+        n_heads = self._shape.n_heads if kind == "q" else self._shape.n_kv_heads
+        reading = self._reading([Target(kind, layer, head) for head in range(n_heads)])
+        if reading is None:
+            return None
+        stream = hooks.resid_pre(layer)
+
+        def project(activation: Tensor, hook: Any) -> Tensor:
+            replaced = activation.clone()
+            by_circuit = self._by_circuit(replaced)
+            for heads, streams in (
+                (reading.fed, lambda: self._fed(reading, stream).transpose(0, 1)),
+                (reading.cut, lambda: self._ablated(stream)[None, None]),
+            ):
+                if heads:
+                    projection = Projection.of(self._bridge, layer, kind, heads, self._dtype)
+                    projected = projection(streams()).permute(1, 2, 3, 0, 4)
+                    by_circuit[..., heads, :] = projected.to(activation.dtype)
+            return replaced
+
+        return name, project
+
+    def _stream(self, target: Target, name: str) -> hooks.Hook | None:
+        """Replace the stream before a norm that only one target reads through."""
+        reading = self._reading([target])
+        if reading is None:
+            return None
+
+        def put_together(activation: Tensor, hook: Any) -> Tensor:
+            replaced = activation.clone()
+            stream = self._fed(reading, name)[:, 0] if reading.fed else self._ablated(name)
+            self._by_circuit(replaced).copy_(stream)
+            return replaced
+
+        return name, put_together
+
+    def _reading(self, targets: Sequence[Target]) -> _Reading | None:
+        """Which of the targets need another input than the model gives them."""
+        written = bisect_left(self._in_use, self._shape.n_upstream(targets[0]))
+        kept = torch.stack([self._kept[target] for target in targets], dim=1)
+        fed = kept.any(0).any(1).tolist()
+        cut = [
+            number
+            for number, target in enumerate(targets)
+            if not fed[number] and (target.kind == "logits" or self._matters(target))
+        ]
+        chosen = [number for number, is_fed in enumerate(fed) if is_fed]
+        if not chosen and not cut:
+            return None
+        edges = kept[:, chosen][:, :, self._in_use[:written]]
+        return _Reading(chosen, edges.to(self._differences), cut)
+
+    def _matters(self, target: Target) -> bool:
+        """Whether the output of one of the target's readers is in use."""
+        in_use = {self._shape.sources[source] for source in self._in_use}
+        return not in_use.isdisjoint(self._shape.readers(target))
+
+    def _fed(
+        self, reading: _Reading, stream: str
+    ) -> Float[Tensor, "circuit fed batch position d_model"]:
+        """What the targets read: the ablated stream and the differences over kept edges."""
+        differences = self._differences[:, : reading.kept.shape[2]]
+        summed = torch.bmm(reading.kept, differences.flatten(2))
+        return summed.unflatten(2, differences.shape[2:]) + self._ablated(stream)
+
+    def _ablated(self, name: str) -> Float[Tensor, "#batch position *rest"]:
+        return self._ablation[name][:, self._ablation.start :]
+
+    def _by_circuit(
+        self, activation: Float[Tensor, "row position *rest"]
+    ) -> Float[Tensor, "circuit batch position *rest"]:
+        """A view of what may differ from the clean run."""
+        n_circuits = self._differences.shape[0]
+        return activation[:, self._ablation.start :].unflatten(0, (n_circuits, -1))
+
+    @property
+    def _dtype(self) -> torch.dtype:
+        return self._differences.dtype
