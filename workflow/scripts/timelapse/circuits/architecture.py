@@ -7,12 +7,13 @@ from jaxtyping import Float
 from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 
-from timelapse.circuits.attribution.gradients import target_gradients
-from timelapse.circuits.attribution.outputs import output_differences
-from timelapse.circuits.attribution.runs import run_both
+from timelapse.circuits.attribution.gradients import kept_names, tapped_names, target_gradients
+from timelapse.circuits.attribution.outputs import difference, output_differences, written_names
+from timelapse.circuits.attribution.passes import Passes
 from timelapse.circuits.graph import GraphShape
 from timelapse.errors import UserError
 from timelapse.models import hooks
+from timelapse.models.prefix import Prefix
 from timelapse.models.prompts import Prompts
 
 _REMEDY = "Leave the circuit out of this model's study: attribution knows decoders whose attention "
@@ -60,29 +61,38 @@ def refuse_incomplete_graph(
 
     What the sources write must add up to the residual stream, and the gradients at what the targets
     read to the gradient at the input, which feeds them all. Norms, scales or mixers that the graph
-    does not know of break one or the other.
+    does not know of break one or the other. And from the keys and values of the tokens before a
+    corruption the model must go on as if it had read the tokens.
 
     Raises:
         UserError: a sum is off by more than rounding.
     """
-    runs = run_both(bridge, shape, prompts, corruption)
-    last = hooks.resid_post(shape.n_layers - 1)
-    stream = runs.clean[last].to(runs.dtype)
-    rounding = 8 * torch.finfo(runs.clean[last].dtype).eps
-    if _apart(
-        output_differences(bridge, shape, runs).sum(0), runs.difference(last), rounding, stream
-    ):
+    entry, last = hooks.resid_pre(0), hooks.resid_post(shape.n_layers - 1)
+    written = [*written_names(shape), last]
+    targets = target_gradients(bridge, shape)
+    tapped = tapped_names(targets)
+    passes = Passes.of(bridge, prompts, corruption)
+    corrupted = passes.corrupted(written)
+    clean = passes.differentiable(entry, tapped, [*kept_names(targets), *written])
+    stream = clean[last].detach().to(clean.dtype)
+    rounding = 8 * torch.finfo(clean[last].dtype).eps
+    outputs = output_differences(bridge, shape, clean, corrupted)
+    if _apart(outputs.sum(0), difference(last, clean, corrupted), rounding, stream):
         raise _refusal(bridge, "what its heads and MLPs write does not add up to the stream")
-    entry = runs.read[hooks.resid_pre(0)]
-    (total,) = torch.autograd.grad(runs.measure.sum(), entry, retain_graph=True)
-    total = total[:, runs.start :].to(runs.dtype)
+    gradients = clean.gradients([entry, *tapped])
+    total = gradients[entry].to(clean.dtype)
     summed = torch.zeros_like(total)
     largest = total
-    for group in target_gradients(bridge, shape, runs):
-        summed[:, -group.shape[2] :] += group.sum(0)
-        largest = max(largest, *group, key=torch.linalg.vector_norm)
+    for target in targets:
+        target.add(clean, gradients)
+        found = target.at_inputs(outputs.new_empty(target.size, *total.shape))
+        summed[:, -found.shape[2] :] += found.sum(0)
+        largest = max(largest, *found, key=torch.linalg.vector_norm)
     if _apart(summed, total, rounding, largest):
         raise _refusal(bridge, "what its heads and MLPs read is not all that depends on the stream")
+    whole = Passes(bridge, prompts, corruption, Prefix(0, ())).clean([last])
+    if _apart(stream, whole[last][:, passes.prefix.length :].to(clean.dtype), rounding, stream):
+        raise _refusal(bridge, "from the keys and values of earlier tokens it goes on otherwise")
 
 
 def _apart(

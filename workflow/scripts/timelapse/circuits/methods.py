@@ -11,7 +11,9 @@ import pyarrow as pa
 from transformer_lens.model_bridge import TransformerBridge
 
 from timelapse.circuits.architecture import graph_of
-from timelapse.circuits.attribution.eap import eap
+from timelapse.circuits.attribution.activations import eap_ig_activations
+from timelapse.circuits.attribution.node import node
+from timelapse.circuits.attribution.path import clean_corrupted, eap, eap_ig
 from timelapse.circuits.graph import GraphShape
 from timelapse.circuits.intervention.exact import exact
 from timelapse.circuits.scores import Means, PromptScores, Samples
@@ -44,6 +46,10 @@ def by_batch(kernel: Kernel) -> Method:
 
 METHODS: Mapping[str, Method] = {
     "EAP": by_batch(eap),
+    "EAP-IG": by_batch(eap_ig),
+    "EAP-IG-activations": by_batch(eap_ig_activations),
+    "clean-corrupted": by_batch(clean_corrupted),
+    "node": by_batch(node),
     "exact": exact,
 }
 

@@ -111,11 +111,12 @@ class Recorder:
 
         return name, record
 
-    def root(self, name: str) -> Hook:
-        """Record the activation as the leaf where autograd begins."""
+    def root(self, name: str, value: Float[Tensor, "batch position *rest"] | None = None) -> Hook:
+        """Record the activation, or what takes its place, as the leaf where autograd begins."""
 
         def record(activation: Tensor, hook: Any) -> Tensor:
-            self._recorded[name] = activation.detach().requires_grad_()
+            begin = activation if value is None else value.to(activation.dtype)
+            self._recorded[name] = begin.detach().requires_grad_()
             return self._recorded[name]
 
         return name, record

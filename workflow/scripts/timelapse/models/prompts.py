@@ -58,6 +58,17 @@ class Prompts:
         for start in range(0, len(self), size):
             yield self[start : start + size]
 
+    def repeated(self, times: int) -> "Prompts":
+        """So many copies of all, copy by copy."""
+        return Prompts(
+            rows=np.tile(self.rows, times),
+            tokens=self.tokens.repeat(times, 1),
+            answer=self.answer.repeat(times),
+            foils=self.foils.repeat(times, 1),
+            corrupted={name: tokens.repeat(times, 1) for name, tokens in self.corrupted.items()},
+            positions={label: index.repeat(times) for label, index in self.positions.items()},
+        )
+
     def to(self, device: torch.device | str) -> "Prompts":
         """The same prompts with their tensors on `device`."""
         return Prompts(

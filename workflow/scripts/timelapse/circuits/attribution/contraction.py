@@ -1,12 +1,56 @@
-"""Both halves of an edge score brought together: output differences times gradients."""
+"""Both halves of an edge score brought together: output differences times gradients.
 
-from collections.abc import Iterable, Mapping
+Also by labelled position. A token that several labels end at counts for the first of them, so that
+the parts by label, with what comes through tokens without one, sum to the whole.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from torch import Tensor
 
-from timelapse.circuits.scores import OTHER
+from timelapse.circuits.attribution.gradients import TargetGradients
+from timelapse.circuits.graph import GraphShape
+from timelapse.circuits.scores import OTHER, PromptScores
+from timelapse.models.prompts import Prompts
+
+Masks = Mapping[str, Bool[Tensor, "batch position"]]
+"""For every label, which token of each prompt it stands for: one at most."""
+
+
+def label_masks(prompts: Prompts, start: int) -> Masks:
+    """The labels of prompts, at the positions from `start` on."""
+    masks: dict[str, Bool[Tensor, "batch position"]] = {}
+    at = torch.arange(start, prompts.tokens.shape[1], device=prompts.tokens.device)
+    for label, index in prompts.positions.items():
+        mask = at == index[:, None]
+        for earlier in masks.values():
+            mask &= ~earlier
+        masks[label] = mask
+    return masks
+
+
+def score_edges(
+    shape: GraphShape,
+    targets: Sequence[TargetGradients],
+    differences: Float[Tensor, "source batch position d_model"],
+    masks: Masks,
+) -> tuple[Float[Tensor, "edge batch"], dict[str, Float[Tensor, "edge batch"]]]:
+    """Scores of all edges, and the part of them that comes through each label's token."""
+    room = differences.new_empty(max(target.size for target in targets), *differences.shape[1:])
+    wholes = []
+    parts = defaultdict(list)
+    done = 0
+    for target in targets:
+        upstream = differences[: shape.n_upstream(shape.targets[done])]
+        done += target.size
+        gradients = target.at_inputs(room)
+        wholes.append(contract(upstream, gradients))
+        for label, mask in masks.items():
+            parts[label].append(_contract_at(upstream, gradients, mask))
+    return torch.cat(wholes), {label: torch.cat(found) for label, found in parts.items()}
 
 
 def contract(
@@ -25,44 +69,35 @@ def contract(
     return products.flatten(1).T
 
 
-def contract_at(
+def _contract_at(
     differences: Float[Tensor, "source batch position d_model"],
     gradients: Float[Tensor, "target batch last_position d_model"],
     mask: Bool[Tensor, "batch position"],
 ) -> Float[Tensor, "edge batch"]:
-    """As `contract`, over the positions of a mask alone: one at most in every prompt."""
+    """As `contract`, through the one token of every prompt that a mask marks."""
     positions = gradients.shape[2]
     mask = mask[:, -positions:]
-    index = mask.int().argmax(1)
-    each = torch.arange(len(index), device=index.device)
-    there = gradients[:, each, index] * mask.any(1, keepdim=True)
-    return contract(differences[:, :, -positions:][:, each, index][:, :, None], there[:, :, None])
+    each = torch.arange(len(mask), device=mask.device)
+    at = mask.int().argmax(1)
+    there = gradients[:, each, at] * mask.any(1)[:, None]
+    return contract(differences[:, :, -positions:][:, each, at][:, :, None], there[:, :, None])
 
 
-def label_masks(
-    positions: Mapping[str, Int[Tensor, "batch"]], start: int, length: int
-) -> dict[str, Bool[Tensor, "batch position"]]:
-    """Which token from `start` on every label stands for.
-
-    A token that several labels end at counts for the first of them, so that parts by label can be
-    summed.
-    """
-    masks: dict[str, Bool[Tensor, "batch position"]] = {}
-    for label, index in positions.items():
-        mask = torch.arange(start, length, device=index.device) == index[:, None]
-        for earlier in masks.values():
-            mask &= ~earlier
-        masks[label] = mask
-    return masks
+def at_labels(
+    products: Float[Tensor, "*node batch last_position"], masks: Masks
+) -> dict[str, Float[Tensor, "*node batch"]]:
+    """What comes through the token of each label, of products known position by position."""
+    positions = products.shape[-1]
+    return {label: (products * mask[:, -positions:]).sum(-1) for label, mask in masks.items()}
 
 
-def with_other(
-    whole: Float[Tensor, "edge batch"], parts: Mapping[str, Float[Tensor, "edge batch"]]
-) -> dict[str, Float[Tensor, "edge batch"]]:
-    """The parts and, as `OTHER`, what they leave of the whole."""
-    return {**parts, OTHER: whole - total(parts.values())}
-
-
-def total(parts: Iterable[Float[Tensor, "edge batch"]]) -> Float[Tensor, "edge batch"] | int:
-    """The sum of parts; 0 of none."""
-    return sum(parts)
+def prompt_scores(
+    prompts: Prompts,
+    scores: Float[Tensor, "edge batch"],
+    parts: Mapping[str, Float[Tensor, "edge batch"]],
+) -> PromptScores:
+    """Scores with their parts by label and, if there are any, what these leave of the whole."""
+    if not parts:
+        return PromptScores(prompts.rows, scores)
+    rest = scores - torch.stack([*parts.values()]).sum(0)
+    return PromptScores(prompts.rows, scores, {**parts, OTHER: rest})

@@ -5,26 +5,40 @@ from jaxtyping import Float
 from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 
-from timelapse.circuits.attribution.runs import Runs
+from timelapse.circuits.attribution.passes import Pass
 from timelapse.circuits.graph import GraphShape
 from timelapse.models import hooks
 
 
+def written_names(shape: GraphShape) -> list[str]:
+    """The activations that hold what the sources write."""
+    layers = range(shape.n_layers)
+    return [hooks.resid_pre(0), *map(hooks.z, layers), *map(hooks.mlp_out, layers)]
+
+
+def difference(name: str, clean: Pass, corrupted: Pass) -> Float[Tensor, "batch position *rest"]:
+    """Corrupted less clean activation."""
+    return corrupted[name].detach().to(clean.dtype) - clean[name].detach()
+
+
 def output_differences(
-    bridge: TransformerBridge, shape: GraphShape, runs: Runs
+    bridge: TransformerBridge, shape: GraphShape, clean: Pass, corrupted: Pass
 ) -> Float[Tensor, "source batch position d_model"]:
-    """Corrupted less clean output of `shape.sources`, in their order, from `runs.start` on.
+    """Corrupted less clean output of `shape.sources`, in their order.
 
     A head's output is its z times its rows of the output projection. The bias of that projection
-    belongs to no head and is the same in both runs.
+    belongs to no head and is the same in both passes.
     """
-    entering = runs.difference(hooks.resid_pre(0))
+    entering = difference(hooks.resid_pre(0), clean, corrupted)
     outputs = entering.new_empty(len(shape.sources), *entering.shape)
     outputs[0] = entering
     for layer in range(shape.n_layers):
         first = 1 + layer * (shape.n_heads + 1)
         mlp = first + shape.n_heads
-        weight = bridge.blocks[layer].attn.W_O.detach().to(runs.dtype)
-        outputs[first:mlp] = torch.einsum("bphe,hed->hbpd", runs.difference(hooks.z(layer)), weight)
-        outputs[mlp] = runs.difference(hooks.mlp_out(layer))
+        torch.bmm(
+            difference(hooks.z(layer), clean, corrupted).flatten(0, 1).transpose(0, 1),
+            bridge.blocks[layer].attn.W_O.detach().to(clean.dtype),
+            out=outputs[first:mlp].flatten(1, 2),
+        )
+        outputs[mlp] = difference(hooks.mlp_out(layer), clean, corrupted)
     return outputs

@@ -1,0 +1,161 @@
+"""EAP-IG along activations: the gradient averaged while one node's output is being corrupted.
+
+For each source its own output alone goes in m steps from what it is in the corrupted run to what
+it is in the clean one, in an otherwise clean run; its edges take the mean gradient at what their
+targets read. The sum over a node's edges is then a Riemann sum of the integral that corrupting the
+node's output is by the fundamental theorem of calculus, so it approaches that effect, exact node
+patching, as m grows (Sundararajan, Taly & Yan, "Axiomatic Attribution for Deep Networks", 2017;
+for circuits Hanna, Pezzelle & Belinkov, "Have Faith in Faithfulness", 2024, appendix).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from transformer_lens.model_bridge import TransformerBridge
+
+from timelapse.circuits.attribution.contraction import (
+    Masks,
+    at_labels,
+    label_masks,
+    prompt_scores,
+    score_edges,
+)
+from timelapse.circuits.attribution.gradients import (
+    add_gradients,
+    kept_names,
+    tapped_names,
+    target_gradients,
+)
+from timelapse.circuits.attribution.outputs import output_differences, written_names
+from timelapse.circuits.attribution.passes import Pass, Passes
+from timelapse.circuits.graph import GraphShape
+from timelapse.circuits.scores import PromptScores
+from timelapse.circuits.settings import Settings
+from timelapse.models import hooks
+from timelapse.models.prompts import Prompts
+
+
+def eap_ig_activations(
+    bridge: TransformerBridge,
+    shape: GraphShape,
+    prompts: Prompts,
+    corruption: str,
+    settings: Settings,
+) -> PromptScores:
+    """The score of every edge for every prompt of one batch.
+
+    The last step is the clean run whatever the source: its gradients are those of EAP, taken once.
+    The other steps are a pass for each source, with several sources side by side where
+    `settings.batch` leaves room.
+    """
+    entry, written, steps = hooks.resid_pre(0), written_names(shape), settings.ig_steps
+    passes = Passes.of(bridge, prompts, corruption)
+    targets = target_gradients(bridge, shape)
+    clean = passes.differentiable(entry, tapped_names(targets), [*kept_names(targets), *written])
+    add_gradients(clean, targets)
+    corrupted = passes.corrupted(written)
+    differences = output_differences(bridge, shape, clean, corrupted)
+    masks = label_masks(prompts, passes.prefix.length) if settings.positions else {}
+    scores, parts = score_edges(shape, targets, differences, masks)
+
+    further = _Further(shape, scores, masks)
+    side_by_side = max(1, settings.batch // len(prompts))
+    for group in _groups(shape, side_by_side) if steps > 1 else ():
+        copies = passes.repeated(group.size)
+        downstream = target_gradients(bridge, shape)[group.first_target :]
+        tapped, kept = tapped_names(downstream), kept_names(downstream)
+        for step in range(1, steps):
+            value = group.corrupted_to(step / steps, clean, corrupted)
+            add_gradients(copies.differentiable(group.name, tapped, kept, value), downstream)
+        direction = differences[group.sources].flatten(0, 1)
+        products = [target.along(direction) for target in downstream]
+        further.add(group, products)
+    scores = (scores + further.of_edges("")) / steps
+    parts = {label: (part + further.of_edges(label)) / steps for label, part in parts.items()}
+    return prompt_scores(prompts, scores, parts)
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Sources that write at the same activation.
+
+    Attributes:
+        name: the activation.
+        sources: their places in `GraphShape.sources`.
+        first_head: which head the first of them is; None for the input and MLPs.
+        first_target: where in `target_gradients` the first targets come that any of them feeds.
+    """
+
+    name: str
+    sources: slice
+    first_head: int | None
+    first_target: int
+
+    @property
+    def size(self) -> int:
+        return self.sources.stop - self.sources.start
+
+    def corrupted_to(
+        self, point: float, clean: Pass, corrupted: Pass
+    ) -> Float[Tensor, "copy_batch position *rest"]:
+        """The activation for a copy of the batch per source, in which that source is corrupted.
+
+        At point 0 it writes what it does in the corrupted run, at 1 what it does in the clean one.
+        """
+        begin, end = corrupted[self.name].detach(), clean[self.name].detach()
+        between = begin + point * (end - begin)
+        if self.first_head is None:
+            return between
+        value = end.repeat(self.size, 1, 1, 1)
+        for copy, rows in enumerate(value.split(len(end))):
+            head = self.first_head + copy
+            rows[:, :, head] = between[:, :, head]
+        return value
+
+
+def _groups(shape: GraphShape, at_most: int) -> Iterator[_Group]:
+    """All sources in their order, so many side by side at most."""
+    yield _Group(hooks.resid_pre(0), slice(0, 1), None, 0)
+    for layer in range(shape.n_layers):
+        first = 1 + layer * (shape.n_heads + 1)
+        for head in range(0, shape.n_heads, at_most):
+            end = min(head + at_most, shape.n_heads)
+            sources = slice(first + head, first + end)
+            yield _Group(hooks.z(layer), sources, head, 2 * layer + (2 if shape.parallel else 1))
+        mlp = first + shape.n_heads
+        yield _Group(hooks.mlp_out(layer), slice(mlp, mlp + 1), None, 2 * layer + 2)
+
+
+class _Further:
+    """Sums of scores over all steps but the last, also by label; "" stands for all positions."""
+
+    def __init__(
+        self, shape: GraphShape, scores: Float[Tensor, "edge batch"], masks: Masks
+    ) -> None:
+        self._masks = masks
+        self._fed = torch.zeros(len(shape.targets), len(shape.sources), dtype=torch.bool)
+        for row, target in enumerate(shape.targets):
+            self._fed[row, : shape.n_upstream(target)] = True
+        self._sums = {
+            label: scores.new_zeros(*self._fed.shape, scores.shape[1]) for label in ("", *masks)
+        }
+
+    def add(
+        self, group: _Group, products: Sequence[Float[Tensor, "target copy_batch last_position"]]
+    ) -> None:
+        """Add what a group's sources do to the targets downstream of them, the last ones of all."""
+        row = len(self._fed) - sum(map(len, products))
+        for of_targets in products:
+            found = of_targets.unflatten(1, (group.size, -1))
+            there = slice(row, row + len(found))
+            row = there.stop
+            self._sums[""][there, group.sources] += found.sum(-1)
+            for label, part in at_labels(found, self._masks).items():
+                self._sums[label][there, group.sources] += part
+
+    def of_edges(self, label: str) -> Float[Tensor, "edge batch"]:
+        """The sums in the order of `GraphShape.edges`."""
+        return self._sums[label][self._fed]

@@ -1,0 +1,117 @@
+"""The passes through the model that attribution needs: corrupted, clean, and between the two."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from transformer_lens.model_bridge import TransformerBridge
+
+from timelapse.models.hooks import Hook, Recorder
+from timelapse.models.measure import logit_difference
+from timelapse.models.prefix import Prefix
+from timelapse.models.prompts import Prompts
+
+
+@dataclass(frozen=True)
+class Pass:
+    """What one forward pass of a batch of prompts left; positions begin where the prefix ends.
+
+    Attributes:
+        recorded: activations by name.
+        measure: the logit difference of every prompt.
+    """
+
+    recorded: Recorder
+    measure: Float[Tensor, "batch"]
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """That of everything computed from the pass: float32, or float64 if the model's is."""
+        return self.measure.dtype
+
+    def __getitem__(self, name: str) -> Float[Tensor, "batch position *rest"]:
+        return self.recorded[name]
+
+    def gradients(self, names: Sequence[str]) -> dict[str, Float[Tensor, "batch position *rest"]]:
+        """Of the sum of all measures at recorded activations; what autograd kept is let go."""
+        activations = [self.recorded[name] for name in names]
+        found = torch.autograd.grad(self.measure.sum(), activations)
+        return dict(zip(names, found, strict=True))
+
+
+@dataclass(frozen=True)
+class Passes:
+    """The passes of a batch of prompts, from the first token on that the corruption changes.
+
+    Before it every activation is the same in all of them, and no gradient there is needed.
+
+    Attributes:
+        bridge: the model.
+        prompts: the clean prompts.
+        corruption: the scheme that corrupts them.
+        prefix: what all passes share.
+    """
+
+    bridge: TransformerBridge
+    prompts: Prompts
+    corruption: str
+    prefix: Prefix
+
+    @classmethod
+    def of(cls, bridge: TransformerBridge, prompts: Prompts, corruption: str) -> "Passes":
+        """The passes of a batch; runs what they share."""
+        prefix = Prefix.shared(bridge, prompts.tokens, prompts.corrupted[corruption])
+        return cls(bridge, prompts, corruption, prefix)
+
+    def repeated(self, times: int) -> "Passes":
+        """The passes of so many copies of the batch, copy by copy."""
+        return Passes(
+            self.bridge, self.prompts.repeated(times), self.corruption, self.prefix.repeated(times)
+        )
+
+    def clean(self, kept: Sequence[str]) -> Pass:
+        """The clean prompts, without gradients."""
+        return self._observed(self.prompts.tokens, kept)
+
+    def corrupted(self, kept: Sequence[str]) -> Pass:
+        """The corrupted prompts, without gradients."""
+        return self._observed(self.prompts.corrupted[self.corruption], kept)
+
+    def differentiable(
+        self,
+        root: str,
+        tapped: Sequence[str],
+        kept: Sequence[str] = (),
+        value: Float[Tensor, "batch position *rest"] | None = None,
+        corrupted: bool = False,
+    ) -> Pass:
+        """The prompts, with gradients from one activation on; parameters get none.
+
+        Args:
+            root: the activation where autograd begins.
+            tapped: activations at which the gradients of what reads them can be taken.
+            kept: further activations to record.
+            value: what takes the root's place; the model's own if left out.
+            corrupted: run the corrupted prompts instead of the clean ones.
+        """
+        recorder = Recorder()
+        observers: list[Hook] = [
+            recorder.root(root, value),
+            *map(recorder.tap, (name for name in tapped if name != root)),
+            *map(recorder.keep, (name for name in kept if name not in (root, *tapped))),
+        ]
+        tokens = self.prompts.corrupted[self.corruption] if corrupted else self.prompts.tokens
+        with torch.enable_grad(), self.bridge.hooks(fwd_hooks=observers):
+            return self._run(recorder, tokens)
+
+    @torch.no_grad()
+    def _observed(self, tokens: Tensor, kept: Sequence[str]) -> Pass:
+        recorder = Recorder()
+        with self.bridge.hooks(fwd_hooks=[*map(recorder.keep, kept)]):
+            return self._run(recorder, tokens)
+
+    def _run(self, recorder: Recorder, tokens: Tensor) -> Pass:
+        logits = self.prefix.last_logits(self.bridge, tokens)
+        return Pass(recorder, logit_difference(logits, self.prompts.answer, self.prompts.foils))

@@ -1,0 +1,103 @@
+"""Edge attribution with gradients from the way between the corrupted and the clean prompt.
+
+The score of an edge is the sum over positions of (corrupted - clean output of its source) times the
+gradient of the logit difference at what its target reads. Negative: the edge helps. The methods
+differ in where the gradient is taken, as a point between the corrupted (0) and the clean (1) input
+embedding, whose residual stream before the first block is in a straight line between theirs:
+
+- EAP: in the clean run (Syed, Rager & Conmy, "Attribution Patching Outperforms Automated Circuit
+  Discovery", 2023, section 2).
+- EAP-IG: averaged over m points k/m, k = 1 ... m (Hanna, Pezzelle & Belinkov, "Have Faith in
+  Faithfulness", 2024, equation 4, and its last factor's sign). With one point it is EAP.
+- clean-corrupted: averaged over both ends, as in the authors' library.
+"""
+
+from collections.abc import Sequence
+
+from transformer_lens.model_bridge import TransformerBridge
+
+from timelapse.circuits.attribution.contraction import label_masks, prompt_scores, score_edges
+from timelapse.circuits.attribution.gradients import (
+    add_gradients,
+    kept_names,
+    tapped_names,
+    target_gradients,
+)
+from timelapse.circuits.attribution.outputs import output_differences, written_names
+from timelapse.circuits.attribution.passes import Passes
+from timelapse.circuits.graph import GraphShape
+from timelapse.circuits.scores import PromptScores
+from timelapse.circuits.settings import Settings
+from timelapse.models import hooks
+from timelapse.models.prompts import Prompts
+
+
+def eap(
+    bridge: TransformerBridge,
+    shape: GraphShape,
+    prompts: Prompts,
+    corruption: str,
+    settings: Settings,
+) -> PromptScores:
+    """The gradient of the clean run: two forward passes, one backward."""
+    return _averaged(bridge, shape, prompts, corruption, settings, [1.0])
+
+
+def eap_ig(
+    bridge: TransformerBridge,
+    shape: GraphShape,
+    prompts: Prompts,
+    corruption: str,
+    settings: Settings,
+) -> PromptScores:
+    """The mean gradient at `settings.ig_steps` points: m + 1 forward passes, m backward."""
+    steps = settings.ig_steps
+    points = [step / steps for step in range(1, steps + 1)]
+    return _averaged(bridge, shape, prompts, corruption, settings, points)
+
+
+def clean_corrupted(
+    bridge: TransformerBridge,
+    shape: GraphShape,
+    prompts: Prompts,
+    corruption: str,
+    settings: Settings,
+) -> PromptScores:
+    """The mean gradient of the clean and the corrupted run: two forward passes, two backward."""
+    return _averaged(bridge, shape, prompts, corruption, settings, [0.0, 1.0])
+
+
+def _averaged(
+    bridge: TransformerBridge,
+    shape: GraphShape,
+    prompts: Prompts,
+    corruption: str,
+    settings: Settings,
+    points: Sequence[float],
+) -> PromptScores:
+    """Scores by the mean gradient over points, of which 1 must be one.
+
+    The gradients of all points are summed and brought together with the differences once. The pass
+    at 1 is the clean run, so it also gives the clean outputs; likewise the one at 0.
+    """
+    entry, written = hooks.resid_pre(0), written_names(shape)
+    passes = Passes.of(bridge, prompts, corruption)
+    targets = target_gradients(bridge, shape)
+    tapped, kept = tapped_names(targets), kept_names(targets)
+    clean = passes.differentiable(entry, tapped, [*kept, *written])
+    add_gradients(clean, targets)
+    if 0 in points:
+        corrupted = passes.differentiable(entry, tapped, [*kept, *written], corrupted=True)
+        add_gradients(corrupted, targets)
+    else:
+        corrupted = passes.corrupted(written)
+    begin, end = corrupted[entry].detach(), clean[entry].detach()
+    for point in points:
+        if 0 < point < 1:
+            between = begin + point * (end - begin)
+            add_gradients(passes.differentiable(entry, tapped, kept, between), targets)
+    differences = output_differences(bridge, shape, clean, corrupted)
+    masks = label_masks(prompts, passes.prefix.length) if settings.positions else {}
+    scores, parts = score_edges(shape, targets, differences, masks)
+    parts = {label: part / len(points) for label, part in parts.items()}
+    return prompt_scores(prompts, scores / len(points), parts)
