@@ -5,9 +5,16 @@ import pyarrow as pa
 import pytest
 
 from timelapse.circuits.graph import GraphShape
-from timelapse.circuits.selection import shape_of, strongest
+from timelapse.circuits.naming import shape_of
+from timelapse.circuits.selection import choose, prune, strongest
 
 SHAPE = GraphShape(n_layers=3, n_heads=2, n_kv_heads=2)
+SHAPES = [
+    SHAPE,
+    GraphShape(n_layers=2, n_heads=4, n_kv_heads=2),
+    GraphShape(n_layers=2, n_heads=3, n_kv_heads=1, parallel=True),
+]
+Names = list[tuple[str, str]]
 
 
 def table(*edges: tuple[str, str, float]) -> pa.Table:
@@ -15,7 +22,20 @@ def table(*edges: tuple[str, str, float]) -> pa.Table:
     return pa.table({"source": sources, "target": targets, "score": scores})
 
 
-def pairs(edges: pa.Table) -> list[tuple[str, str]]:
+def array(shape: GraphShape, scores: dict[tuple[str, str], float]) -> np.ndarray:
+    """Scores of all edges; 0 where none is given."""
+    return np.array([scores.get(edge, 0.0) for edge in names_of(shape)])
+
+
+def names_of(shape: GraphShape) -> Names:
+    return [(source.name, target.name) for source, target in shape.edges]
+
+
+def chosen(mask: np.ndarray, shape: GraphShape) -> set[tuple[str, str]]:
+    return {edge for edge, kept in zip(names_of(shape), mask, strict=True) if kept}
+
+
+def pairs(edges: pa.Table) -> Names:
     return list(zip(edges["source"].to_pylist(), edges["target"].to_pylist(), strict=True))
 
 
@@ -130,3 +150,127 @@ def test_the_names_of_all_edges_tell_the_shape(shape: GraphShape) -> None:
 def test_a_name_that_is_no_node_is_refused(name: str) -> None:
     with pytest.raises(ValueError, match="not the name of a node"):
         shape_of(["input", name])
+
+
+def test_an_edge_that_is_not_in_the_graph_is_refused() -> None:
+    with pytest.raises(ValueError, match="m1 -> m0 is not an edge"):
+        strongest(table(("input", "logits", 1.0), ("m1", "m0", 1.0)), 1, SHAPE)
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=["plain", "shared keys", "parallel"])
+def test_pruning_is_taking_dead_ends_away_until_nothing_changes(shape: GraphShape) -> None:
+    """Against the definition, node by node; and the result is a fixpoint."""
+    random = np.random.default_rng(2)
+    rounds = []
+    for share in np.repeat([0.1, 0.2, 0.35], 20):
+        kept = random.random(len(shape.edges)) < share
+        expected, needed = _pruned_slowly(kept, shape)
+        assert np.array_equal(prune(kept, shape), expected)
+        assert np.array_equal(prune(expected, shape), expected)
+        rounds.append(needed if expected.any() else 0)
+    assert max(rounds) >= 2 and sum(n > 0 for n in rounds) > 20
+
+
+def _pruned_slowly(kept: np.ndarray, shape: GraphShape) -> tuple[np.ndarray, int]:
+    """The edges left, and in how many rounds some were taken away."""
+    kept, rounds = kept.copy(), 0
+    while True:
+        edges = [edge for edge, stays in zip(shape.edges, kept, strict=True) if stays]
+        way_in = {shape.sources[0]} | {
+            reader for _, target in edges for reader in shape.readers(target)
+        }
+        way_out = {source for source, _ in edges}
+        still = np.array(
+            [
+                stays
+                and source in way_in
+                and (target.kind == "logits" or not way_out.isdisjoint(shape.readers(target)))
+                for (source, target), stays in zip(shape.edges, kept, strict=True)
+            ]
+        )
+        if still.sum() == kept.sum():
+            return kept, rounds
+        kept, rounds = still, rounds + 1
+
+
+@pytest.mark.parametrize("how", ["absolute", "signed", "greedy"])
+@pytest.mark.parametrize("shape", SHAPES, ids=["plain", "shared keys", "parallel"])
+def test_many_circuits_at_once_are_those_one_by_one(shape: GraphShape, how: str) -> None:
+    scores = np.random.default_rng(3).standard_normal((2, 3, len(shape.edges)))
+    scores[0, 1] = scores[0, 1].round(0)  # with ties
+    together = choose(scores, shape, 20, how)
+    assert 0 < together.sum() < 6 * 20
+    for first, second in np.ndindex(2, 3):
+        alone = choose(scores[first, second], shape, 20, how)
+        assert np.array_equal(together[first, second], alone)
+
+
+def test_signed_circuits_take_the_most_helpful_edges() -> None:
+    scores = {
+        ("input", "logits"): 9.0,
+        ("input", "m0"): -2.0,
+        ("m0", "logits"): -1.0,
+        ("input", "m1"): -0.5,
+        ("m1", "logits"): 0.0,
+    }
+    edges = array(SHAPE, scores)
+    helpful = {("input", "m0"), ("m0", "logits")}
+    assert chosen(choose(edges, SHAPE, 3, "signed"), SHAPE) == helpful
+    assert chosen(choose(edges, SHAPE, 3, "absolute"), SHAPE) == helpful | {("input", "logits")}
+
+
+def test_greedy_takes_only_edges_into_nodes_that_are_in() -> None:
+    """The strongest edge of all ends at a node that nothing of the circuit needs."""
+    edges = array(
+        SHAPE,
+        {
+            ("input", "a2.h0<q>"): 9.0,
+            ("input", "a1.h1<v>"): -8.0,
+            ("a1.h1", "m2"): 3.0,
+            ("m2", "logits"): -1.0,
+            ("input", "logits"): 0.5,
+        },
+    )
+    path = {("input", "a1.h1<v>"), ("a1.h1", "m2"), ("m2", "logits")}
+    assert chosen(choose(edges, SHAPE, 3, "greedy"), SHAPE) == path
+    assert chosen(choose(edges, SHAPE, 4, "greedy"), SHAPE) == path | {("input", "logits")}
+    assert chosen(choose(edges, SHAPE, 2, "greedy"), SHAPE) == set()
+    assert chosen(choose(edges, SHAPE, 3, "absolute"), SHAPE) == set()
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=["plain", "shared keys", "parallel"])
+def test_greedy_is_the_strongest_open_edge_time_after_time(shape: GraphShape) -> None:
+    random = np.random.default_rng(4)
+    names = names_of(shape)
+    for n in (5, 15, 25):
+        scores = random.standard_normal(len(names)).round(1)
+        taken: list[int] = []
+        for _ in range(n):
+            nodes = {shape.edges[edge][0] for edge in taken}
+            candidates = [
+                (-abs(scores[edge]), names[edge], edge)
+                for edge, (_, target) in enumerate(shape.edges)
+                if edge not in taken
+                and (target.kind == "logits" or not nodes.isdisjoint(shape.readers(target)))
+            ]
+            taken.append(min(candidates)[-1])
+        kept = np.zeros(len(names), dtype=bool)
+        kept[taken] = True
+        assert np.array_equal(choose(scores, shape, n, "greedy"), prune(kept, shape))
+        assert prune(kept, shape).any()
+
+
+@pytest.mark.parametrize("how", ["absolute", "signed", "greedy"])
+def test_all_edges_are_a_circuit_unless_their_score_is_not_finite(how: str) -> None:
+    scores = np.random.default_rng(5).standard_normal(len(SHAPE.edges))
+    assert choose(scores, SHAPE, 10_000, how).all()
+    scores[names_of(SHAPE).index(("input", "logits"))] = np.nan
+    assert choose(scores, SHAPE, 10_000, how).sum() == len(scores) - 1
+
+
+def test_a_tie_of_arrays_goes_to_the_name_that_sorts_first() -> None:
+    scores = array(SHAPE, {("input", "logits"): 2.0, ("input", "m0"): 1.0, ("m0", "logits"): 1.0})
+    scores += array(SHAPE, {("input", "m1"): -1.0, ("m1", "logits"): 1.0})
+    expected = {("input", "logits"), ("input", "m0"), ("m0", "logits")}
+    for how in ("absolute", "greedy"):
+        assert chosen(choose(scores, SHAPE, 4, how), SHAPE) == expected

@@ -87,15 +87,19 @@ def test_with_all_edges_kept_it_is_the_clean_run(
 
 
 @MODELS
-def test_with_no_edge_kept_it_is_the_corrupted_run(boot: Boot, config: PretrainedConfig) -> None:
+def test_with_no_edge_from_the_input_it_is_the_corrupted_run(
+    boot: Boot, config: PretrainedConfig
+) -> None:
+    """Whether the other edges are kept or not: what they carry is the same in both worlds."""
     bridge, prompts = boot(random_model(config)), random_prompts(3, length=8)
     shape = graph_shape(bridge)
-    nothing = torch.zeros(1, len(shape.edges), dtype=torch.bool)
+    others = [source.kind != "input" for source, _ in shape.edges]
+    circuits = torch.tensor([others, [False] * len(others)])
     ablation = resample(bridge, shape, prompts, "swap")
-    found = logit_differences(bridge, shape, prompts, ablation, nothing)
+    found = logit_differences(bridge, shape, prompts, ablation, circuits)
     corrupted = measured(bridge, prompts, prompts.corrupted["swap"])
     assert (measured(bridge, prompts, prompts.tokens) - corrupted).abs().max() > 0.1
-    torch.testing.assert_close(found[0], corrupted, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(found, corrupted.repeat(2, 1), rtol=1e-5, atol=1e-5)
 
 
 @MODELS

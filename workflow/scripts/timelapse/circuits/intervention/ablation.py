@@ -7,9 +7,10 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 
@@ -30,10 +31,12 @@ class Ablation:
         activations: by the hook's name what the sources write (the stream before the first block,
             the heads' z, the MLPs' outputs) and the residual stream wherever a target reads it. One
             row for each prompt, or one for them all.
+        logits: what the model makes of the end of that stream, at the last position.
     """
 
     start: int
     activations: Mapping[str, Float[Tensor, "#batch position *rest"]]
+    logits: Float[Tensor, "#batch vocabulary"]
 
     def __getitem__(self, name: str) -> Float[Tensor, "#batch position *rest"]:
         return self.activations[name]
@@ -75,7 +78,7 @@ def resample(
     """
     tokens = prompts.corrupted[corruption]
     start = int((prompts.tokens != tokens).any(0).int().argmax())
-    return Ablation(start, _recorded(bridge, shape, tokens))
+    return Ablation(start, *_recorded(bridge, shape, tokens))
 
 
 @torch.no_grad()
@@ -85,20 +88,20 @@ def mean(
     """The mean corrupted run of prompts of one length, position by position."""
     sums: dict[str, Tensor] = {}
     for batch in batches:
-        for name, activation in _recorded(bridge, shape, batch.corrupted[corruption]).items():
+        recorded, _ = _recorded(bridge, shape, batch.corrupted[corruption])
+        for name, activation in recorded.items():
             added = activation.sum(0, keepdim=True)
             sums[name] = sums[name] + added if name in sums else added
     count = sum(len(batch) for batch in batches)
-    return Ablation(0, {name: total / count for name, total in sums.items()})
+    means = {name: total / count for name, total in sums.items()}
+    return Ablation(0, means, _unembedded(bridge, shape, means, batches[0]))
 
 
 @torch.no_grad()
 def zero(bridge: TransformerBridge, shape: GraphShape, prompts: Prompts) -> Ablation:
     """No source writes anything."""
-    blank = {
-        name: torch.zeros_like(activation)
-        for name, activation in _recorded(bridge, shape, prompts.tokens[:1]).items()
-    }
+    recorded, _ = _recorded(bridge, shape, prompts.tokens[:1])
+    blank = {name: torch.zeros_like(activation) for name, activation in recorded.items()}
     stream = blank[hooks.resid_pre(0)].clone()
     for layer in range(shape.n_layers):
         blank[hooks.resid_pre(layer)] = stream
@@ -107,18 +110,34 @@ def zero(bridge: TransformerBridge, shape: GraphShape, prompts: Prompts) -> Abla
         blank[hooks.mlp_norm_in(layer)] = stream if shape.parallel else after_attention
         stream = after_attention
     blank[hooks.resid_post(shape.n_layers - 1)] = stream
-    return Ablation(0, blank)
+    return Ablation(0, blank, _unembedded(bridge, shape, blank, prompts))
 
 
 def _recorded(
-    bridge: TransformerBridge, shape: GraphShape, tokens: Tensor
-) -> dict[str, Float[Tensor, "batch position *rest"]]:
+    bridge: TransformerBridge, shape: GraphShape, tokens: Int[Tensor, "batch position"]
+) -> tuple[dict[str, Float[Tensor, "batch position *rest"]], Float[Tensor, "batch vocabulary"]]:
     """What an ablated world consists of, in a run on some tokens, in float32 at least."""
     layers = range(shape.n_layers)
     kinds = (hooks.resid_pre, hooks.z, hooks.mlp_norm_in, hooks.mlp_out)
     names = [*(name(layer) for layer in layers for name in kinds), hooks.resid_post(layers[-1])]
     recorder = Recorder()
     with bridge.hooks(fwd_hooks=[recorder.keep(name) for name in names]):
-        last_logits(bridge, tokens)
-    dtype = torch.promote_types(recorder[names[0]].dtype, torch.float32)
-    return {name: recorder[name].to(dtype) for name in names}
+        logits = last_logits(bridge, tokens)
+    dtype = torch.promote_types(logits.dtype, torch.float32)
+    return {name: recorder[name].to(dtype) for name in names}, logits
+
+
+def _unembedded(
+    bridge: TransformerBridge,
+    shape: GraphShape,
+    activations: Mapping[str, Float[Tensor, "one position *rest"]],
+    prompts: Prompts,
+) -> Float[Tensor, "one vocabulary"]:
+    """The model's logits with the end of its residual stream put in."""
+    end = hooks.resid_post(shape.n_layers - 1)
+
+    def put_in(stream: Tensor, hook: Any) -> Tensor:
+        return activations[end].to(stream.dtype)
+
+    with bridge.hooks(fwd_hooks=[(end, put_in)]):
+        return last_logits(bridge, prompts.tokens[:1])

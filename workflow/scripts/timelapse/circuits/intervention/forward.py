@@ -46,7 +46,8 @@ def logit_differences(
         shape: its graph.
         prompts: one batch, on the model's device.
         ablation: the ablated world of these prompts.
-        kept: the circuits; edges in the order of `GraphShape.edges`. Nothing is pruned.
+        kept: the circuits; edges in the order of `GraphShape.edges`. Nothing is pruned. Those in
+            which nothing reaches the logits take no pass.
         rows: pairs of a circuit and a prompt in one pass, or one circuit if there are more prompts.
             It bounds the memory: beside the model's activations, (sources with a kept edge +
             queries, keys or values of a layer) x rows x positions x d_model numbers.
@@ -54,13 +55,17 @@ def logit_differences(
     Returns:
         One value for every circuit and prompt, in float32 at least.
     """
-    smallest_first = kept.sum(1).argsort()
+    n_into_logits = shape.n_upstream(shape.targets[-1])
+    found = logit_difference(
+        ablation.logits.expand(len(prompts), -1), prompts.answer, prompts.foils
+    ).repeat(len(kept), 1)
+    living = kept[:, -n_into_logits:].any(1).nonzero().flatten()
+    smallest_first = living[kept[living].sum(1).argsort()]
     at_once = max(1, rows // len(prompts))
-    found = [
-        _Pass(bridge, shape, prompts, ablation, kept[circuits]).run()
-        for circuits in smallest_first.split(at_once)
-    ]
-    return torch.cat(found)[smallest_first.argsort()]
+    for first in range(0, len(smallest_first), at_once):
+        circuits = smallest_first[first : first + at_once]
+        found[circuits] = _Pass(bridge, shape, prompts, ablation, kept[circuits]).run()
+    return found
 
 
 @dataclass(frozen=True)
@@ -205,7 +210,7 @@ class _Pass:
         cut = [
             number
             for number, target in enumerate(targets)
-            if not fed[number] and (target.kind == "logits" or self._matters(target))
+            if not fed[number] and self._matters(target)
         ]
         chosen = [number for number, is_fed in enumerate(fed) if is_fed]
         if not chosen and not cut:

@@ -1,0 +1,79 @@
+"""Scores of single prompts come back pooled over the corruptions."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from circuits.edge_tables import sample_rows, write_samples
+
+from timelapse.circuits.samples import EdgeSamples
+from timelapse.errors import UserError
+
+RANDOM = np.random.default_rng(0)
+STEPS = {
+    step: {
+        (corruption, method): RANDOM.standard_normal((5, 7)).astype(np.float32)
+        for corruption in ("first", "second")
+        for method in ("EAP", "exact")
+    }
+    for step in (0, 8)
+}
+
+
+def test_a_prompts_scores_are_the_mean_over_the_corruptions(tmp_path: Path) -> None:
+    samples = EdgeSamples.open(write_samples(tmp_path, STEPS), "EAP", 7)
+    assert samples.steps == (0, 8)
+    assert samples.examples.tolist() == [0, 1, 2, 3, 4]
+    expected = (STEPS[8]["first", "EAP"] + STEPS[8]["second", "EAP"]) / 2
+    assert np.allclose(samples.pooled(8), expected)
+    assert samples.pooled(8).dtype == np.float32
+
+
+def test_prompts_are_matched_by_their_row_in_the_dataset(tmp_path: Path) -> None:
+    """The corruptions list them in different orders."""
+    order = np.array([3, 0, 4, 1, 2])
+    first, second = STEPS[0]["first", "EAP"], STEPS[0]["second", "EAP"]
+    path = tmp_path / "step-000000.parquet"
+    parts = [
+        sample_rows(0, {("first", "EAP"): first}),
+        sample_rows(0, {("second", "EAP"): second[order]}, order),
+    ]
+    pq.write_table(pa.concat_tables(parts), path)
+    assert np.allclose(EdgeSamples.open([path], "EAP", 7).pooled(0), (first + second) / 2)
+
+
+def test_some_of_the_steps(tmp_path: Path) -> None:
+    samples = EdgeSamples.open(write_samples(tmp_path, STEPS), "EAP", 7)
+    assert samples.at([8]).steps == (8,)
+    with pytest.raises(UserError, match=r"step-000004.parquet: .*There are 0, 8"):
+        samples.at([4])
+
+
+def test_other_prompts_than_at_the_first_step_are_told_with_the_file(tmp_path: Path) -> None:
+    paths = write_samples(tmp_path, STEPS)
+    pq.write_table(sample_rows(8, STEPS[8], np.array([0, 1, 2, 3, 9])), paths[1])
+    samples = EdgeSamples.open(paths, "EAP", 7)
+    with pytest.raises(UserError, match=f"{paths[1]}: example: other prompts"):
+        samples.pooled(8)
+
+
+def test_a_prompt_without_one_of_the_corruptions_is_told_with_the_file(tmp_path: Path) -> None:
+    (path,) = write_samples(tmp_path, {0: STEPS[0]})
+    table = pq.read_table(path)
+    pq.write_table(table.slice(1), path)
+    with pytest.raises(UserError, match=f"{path}: example: .* under the corruption first"):
+        EdgeSamples.open([path], "EAP", 7)
+
+
+def test_a_wrong_number_of_edges_is_told_with_the_file(tmp_path: Path) -> None:
+    (path,) = write_samples(tmp_path, {0: STEPS[0]})
+    with pytest.raises(UserError, match=f"{path}: scores: not every prompt has scores of 8 edges"):
+        EdgeSamples.open([path], "EAP", 8)
+
+
+def test_a_missing_method_is_told_with_the_file(tmp_path: Path) -> None:
+    (path,) = write_samples(tmp_path, {0: STEPS[0]})
+    with pytest.raises(UserError, match=f"{path}: method: .*EAP-IG. Choose among EAP, exact"):
+        EdgeSamples.open([path], "EAP-IG", 7)

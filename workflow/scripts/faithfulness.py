@@ -1,0 +1,53 @@
+"""Rule faithfulness: how much of every checkpoint's behaviour its circuits keep, on new prompts."""
+
+from pathlib import Path
+
+from job import start
+
+
+def main(smk):
+    import pyarrow as pa
+
+    from timelapse.circuits.architecture import graph_of
+    from timelapse.circuits.faithfulness import faithfulness
+    from timelapse.circuits.intervention.check import refuse_other_arithmetic
+    from timelapse.circuits.scored import ScoredEdges
+    from timelapse.circuits.settings import Settings
+    from timelapse.models.loading import each_bridge
+    from timelapse.probes.sweep import device, first_prompts, write_each
+
+    probe, corruptions, method = smk.params.probe, smk.params.corruptions, smk.params.method
+    settings = Settings(**{name: probe[name] for name in ("batch", "ablation") if name in probe})
+    checkpoints = [Path(folder) for folder in smk.input.checkpoints]
+    prompts = first_prompts(Path(smk.input.dataset), checkpoints[0], probe["prompts"])
+    edges = ScoredEdges.read(smk.input.edges)
+
+    def measured():
+        for checkpoint, bridge in zip(checkpoints, each_bridge(checkpoints, device()), strict=True):
+            step = int(checkpoint.name.removeprefix("step-"))
+            shape = graph_of(bridge, prompts, corruptions[0])
+            refuse_other_arithmetic(bridge, shape, prompts, corruptions[0])
+            found = [
+                faithfulness(
+                    bridge,
+                    shape,
+                    prompts,
+                    corruption,
+                    method,
+                    edges.scores(step, corruption, method),
+                    settings,
+                )
+                for corruption in corruptions
+            ]
+            yield {name: pa.concat_tables(tables[name] for tables in found) for name in found[0]}
+
+    write_each(
+        measured(),
+        checkpoints,
+        {name: [Path(path) for path in paths] for name, paths in smk.output.items()},
+        title=f"faithfulness on {smk.wildcards.task}",
+    )
+
+
+if "snakemake" in globals():
+    start(main, snakemake)
