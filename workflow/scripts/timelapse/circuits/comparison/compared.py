@@ -1,0 +1,127 @@
+"""Circuits that are to be compared, many at once: their edges, nodes and scores as arrays."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from timelapse.circuits.graph import GraphShape
+from timelapse.circuits.selection import choose
+from timelapse.circuits.wiring import Stage, wiring
+
+Counts = Float[np.ndarray, "*sample a b"]
+
+
+@dataclass(frozen=True)
+class Circuits:
+    """Circuits of one graph, and the scores that they were chosen by.
+
+    Attributes:
+        shape: the graph.
+        scores: of all edges, in the order of `GraphShape.edges`.
+        kept: which edges are in the circuit; pruned.
+    """
+
+    shape: GraphShape
+    scores: Float[np.ndarray, "*sample circuit edge"]
+    kept: Bool[np.ndarray, "*sample circuit edge"]
+
+    @classmethod
+    def strongest(
+        cls, scores: Float[np.ndarray, "*sample circuit edge"], shape: GraphShape, n: int
+    ) -> "Circuits":
+        """Those of size `n` by |score|, see `selection.choose`."""
+        return cls(shape, scores, choose(scores, shape, n))
+
+    @cached_property
+    def size(self) -> Int[np.ndarray, "*sample circuit"]:
+        """How many edges are kept."""
+        return self.kept.sum(-1)
+
+    @cached_property
+    def indicator(self) -> Float[np.ndarray, "*sample circuit edge"]:
+        """1 for kept edges, else 0: products of these count shared edges."""
+        return self.kept.astype(np.float32)
+
+    @cached_property
+    def signed(self) -> Float[np.ndarray, "*sample circuit edge"]:
+        """-1 for kept edges that help, 1 for kept edges that do not, else 0."""
+        return np.where(self.scores < 0, -self.indicator, self.indicator)
+
+    @cached_property
+    def nodes(self) -> Bool[np.ndarray, "*sample circuit source"]:
+        """Which sources are in the circuit: those that a kept edge leaves."""
+        graph = wiring(self.shape)
+        nodes = np.zeros((*self.kept.shape[:-1], len(self.shape.sources)), dtype=bool)
+        for stage in graph.stages:
+            nodes[..., : stage.n_sources] |= stage.block(self.kept).any(-2)
+        return nodes
+
+    @cached_property
+    def between_nodes(self) -> Float[np.ndarray, "*sample circuit edge"]:
+        """1 for edges, kept or not, both of whose end nodes are in the circuit, else 0.
+
+        A key or value that heads share is in it if one of those heads is; the logits always are.
+        """
+        graph = wiring(self.shape)
+        between = np.empty(self.kept.shape, dtype=np.float32)
+        for stage in graph.stages:
+            between[..., stage.edges] = _both_ends(stage, self.nodes)
+        return between
+
+    @cached_property
+    def unit_scores(self) -> Float[np.ndarray, "*sample circuit edge"]:
+        """The scores of all edges, scaled to length 1; NaN if all are 0."""
+        return _unit(self.scores)
+
+    @cached_property
+    def unit_ranks(self) -> Float[np.ndarray, "*sample circuit edge"]:
+        """Their ranks less the mean rank, scaled likewise; NaN if all are equal."""
+        middle = np.float32((self.scores.shape[-1] - 1) / 2)
+        return _unit(_ranks(self.scores) - middle)
+
+
+def _unit(
+    vectors: Float[np.ndarray, "*sample circuit edge"],
+) -> Float[np.ndarray, "*sample circuit edge"]:
+    norm = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return np.divide(vectors, norm, out=np.full_like(vectors, np.nan), where=norm > 0)
+
+
+def _ranks(
+    values: Float[np.ndarray, "*sample circuit edge"],
+) -> Float[np.ndarray, "*sample circuit edge"]:
+    """Ranks from 0 on; equal values share the mean of theirs."""
+    n = values.shape[-1]
+    order = np.argsort(values, axis=-1)
+    ordered = np.take_along_axis(values, order, -1)
+    new = np.ones(values.shape, dtype=bool)
+    np.not_equal(ordered[..., 1:], ordered[..., :-1], out=new[..., 1:])
+    starts = np.flatnonzero(new)
+    lengths = np.diff(starts, append=new.size)
+    shared = (starts % n + (lengths - 1) / 2).astype(np.float32)
+    ranks = np.empty(values.shape, dtype=np.float32)
+    np.put_along_axis(ranks, order, np.repeat(shared, lengths).reshape(values.shape), -1)
+    return ranks
+
+
+def _both_ends(
+    stage: Stage, nodes: Bool[np.ndarray, "*sample circuit source"]
+) -> Bool[np.ndarray, "*sample circuit edge"]:
+    ends = stage.needed(nodes[..., stage.readers])
+    both = ends[..., :, None] & nodes[..., None, : stage.n_sources]
+    return both.reshape(*nodes.shape[:-1], -1)
+
+
+def products(
+    a: Float[np.ndarray, "*sample a edge"], b: Float[np.ndarray, "*sample b edge"]
+) -> Counts:
+    """Sums over the edges of every product of one of `a` and one of `b`."""
+    return a @ np.swapaxes(b, -1, -2)
+
+
+def ratio(above: np.ndarray, below: np.ndarray | float) -> np.ndarray:
+    """The quotient in float64, NaN where it is not defined."""
+    above, below = np.broadcast_arrays(np.asarray(above, float), np.asarray(below, float))
+    return np.divide(above, below, out=np.full(below.shape, np.nan), where=below != 0)

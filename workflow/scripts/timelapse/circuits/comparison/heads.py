@@ -1,0 +1,108 @@
+"""What became of every head since the first checkpoint: kept, amplified, weakened, added, lost."""
+
+import numpy as np
+import pyarrow as pa
+from jaxtyping import Bool, Float, Int
+
+from timelapse.circuits.comparison.bootstrap import interval, resampling_weights
+from timelapse.circuits.graph import GraphShape
+from timelapse.circuits.samples import EdgeSamples
+from timelapse.circuits.wiring import wiring
+from timelapse.seeds import generator
+from timelapse.tables import HEADS
+
+SMALLEST = 0.02
+"""The share of the largest |score| below which a score, or its change, counts as nothing."""
+
+LABELS = ("", "kept", "amplified", "weakened", "added", "lost")
+
+
+def head_table(
+    samples: EdgeSamples, shape: GraphShape, n_resamples: int, seed: int, task: str
+) -> pa.Table:
+    """The score of every head at every step, and its label against the first step.
+
+    A head's score is the sum of the scores of its out-edges, pooled over the corruptions: what
+    corrupting all that it writes does to the logit difference. A head is *present* if the 95 %
+    interval of its score leaves out 0 and |score| is at least 2 % of the largest |score| that any
+    head has at any step. Then
+
+    - added: absent at the first step, present now; or present with the other sign, since what it
+      does is new
+    - lost: present at the first step, absent now
+    - amplified, weakened: present at both, and |score| has grown or shrunk by at least the same
+      2 %, the 95 % interval of the change, paired by prompt, leaving out 0
+    - kept: present at both, without such a change; so are all present heads of the first step
+    - an empty string: absent at both
+
+    Labels are judged one by one, without a correction for their number; it is the smallest size
+    that keeps chance findings few.
+
+    Args:
+        samples: the scores of one task's prompts.
+        shape: the graph.
+        n_resamples: of the bootstrap over prompts.
+        seed: of the study.
+        task: the task's name: its resamples are those of the comparison.
+
+    Returns:
+        `tables.HEADS`.
+    """
+    random = generator(seed, "bootstrap", task)
+    weights = resampling_weights(len(samples.examples), n_resamples, random)
+    leaving = _leaving(shape)
+    scores = np.stack([weights @ (samples.pooled(step) @ leaving) for step in samples.steps], 1)
+    values = interval(scores)
+    labels = head_labels(scores)
+    heads = [source for source in shape.sources if source.kind == "head"]
+    n_steps = len(samples.steps)
+    return pa.table(
+        {
+            "step": np.repeat(samples.steps, len(heads)).astype(np.int32),
+            "layer": [head.layer for head in heads] * n_steps,
+            "head": [head.head for head in heads] * n_steps,
+            **{
+                name: column.ravel().astype(np.float32)
+                for name, column in zip(("score", "ci_low", "ci_high"), values, strict=True)
+            },
+            "label": [LABELS[label] for label in labels.ravel()],
+        },
+        schema=HEADS,
+    )
+
+
+def head_labels(
+    scores: Float[np.ndarray, "resample step head"],
+) -> Int[np.ndarray, "step head"]:
+    """The place among `LABELS` of every head's label.
+
+    Args:
+        scores: of the sample itself, first, and of its resamples.
+    """
+    value = scores[0]
+    floor = SMALLEST * np.abs(value).max()
+    present = _present(scores, floor)
+    before, sign = present[0], np.sign(value[0])
+    grown = sign * (scores - scores[:, :1])
+    changed = _present(grown, floor)
+    both = present & before & (np.sign(value) == sign)
+    labels = np.zeros(value.shape, dtype=int)
+    labels[both] = LABELS.index("kept")
+    labels[both & changed & (grown[0] > 0)] = LABELS.index("amplified")
+    labels[both & changed & (grown[0] < 0)] = LABELS.index("weakened")
+    labels[present & ~both] = LABELS.index("added")
+    labels[before & ~present] = LABELS.index("lost")
+    return labels
+
+
+def _present(
+    scores: Float[np.ndarray, "resample step head"], floor: float
+) -> Bool[np.ndarray, "step head"]:
+    value, low, high = interval(scores)
+    return (np.abs(value) >= floor) & ((low > 0) | (high < 0))
+
+
+def _leaving(shape: GraphShape) -> Float[np.ndarray, "edge head"]:
+    """1 where an edge leaves a head, else 0."""
+    heads = [place for place, source in enumerate(shape.sources) if source.kind == "head"]
+    return (wiring(shape).source[:, None] == heads).astype(np.float32)

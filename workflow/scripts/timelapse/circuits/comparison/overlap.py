@@ -1,0 +1,84 @@
+"""How much circuits overlap: the edges and nodes that they share, and how alike all scores are.
+
+Every function takes circuits a and b of the same samples and returns [*sample a b], NaN where the
+overlap is not defined: of two empty circuits, or of scores that are all equal.
+"""
+
+import numpy as np
+
+from timelapse.circuits.comparison.chance import chance_jaccard
+from timelapse.circuits.comparison.compared import Circuits, Counts, products, ratio
+
+
+def edge_jaccard(a: Circuits, b: Circuits) -> Counts:
+    """Shared edges over the edges of either circuit."""
+    return _jaccard(products(a.indicator, b.indicator), *_sizes(a, b))
+
+
+def signed_edge_jaccard(a: Circuits, b: Circuits) -> Counts:
+    """As `edge_jaccard`; an edge that helps in one circuit and not in the other counts as two."""
+    return _jaccard(_same_sign(a, b), *_sizes(a, b))
+
+
+def edge_jaccard_corrected(a: Circuits, b: Circuits) -> Counts:
+    """(J - chance) / (1 - chance): 1 for the same circuit, 0 for what random edges share.
+
+    Chance is the Jaccard index expected of two random sets of as many edges. Circuits are pruned
+    to paths, which random sets are not: those of unrelated scores share slightly more.
+    """
+    size_a, size_b = _sizes(a, b)
+    none = np.zeros(1)
+    chance = chance_jaccard(size_a, none, size_b, none, a.kept.shape[-1])
+    return ratio(edge_jaccard(a, b) - chance, 1 - chance)
+
+
+def signed_edge_jaccard_corrected(a: Circuits, b: Circuits) -> Counts:
+    """As `edge_jaccard_corrected`; random sets have as many edges that help, and that do not."""
+    (help_a, hinder_a), (help_b, hinder_b) = (_by_sign(side) for side in (a, b))
+    chance = chance_jaccard(
+        help_a[..., :, None],
+        hinder_a[..., :, None],
+        help_b[..., None, :],
+        hinder_b[..., None, :],
+        a.kept.shape[-1],
+    )
+    return ratio(signed_edge_jaccard(a, b) - chance, 1 - chance)
+
+
+def node_jaccard(a: Circuits, b: Circuits) -> Counts:
+    """Shared heads and MLPs over those of either circuit.
+
+    Input and logits are left out, since every circuit has them.
+    """
+    nodes_a, nodes_b = (side.nodes[..., 1:].astype(np.float32) for side in (a, b))
+    return _jaccard(
+        products(nodes_a, nodes_b), nodes_a.sum(-1)[..., :, None], nodes_b.sum(-1)[..., None, :]
+    )
+
+
+def score_spearman(a: Circuits, b: Circuits) -> Counts:
+    """Spearman's rank correlation of the scores of all edges, whether kept or not."""
+    return products(a.unit_ranks, b.unit_ranks)
+
+
+def score_cosine(a: Circuits, b: Circuits) -> Counts:
+    """The cosine between the scores of all edges, whether kept or not."""
+    return products(a.unit_scores, b.unit_scores)
+
+
+def _sizes(a: Circuits, b: Circuits) -> tuple[np.ndarray, np.ndarray]:
+    return a.size[..., :, None], b.size[..., None, :]
+
+
+def _same_sign(a: Circuits, b: Circuits) -> Counts:
+    return (products(a.indicator, b.indicator) + products(a.signed, b.signed)) / 2
+
+
+def _by_sign(circuits: Circuits) -> tuple[np.ndarray, np.ndarray]:
+    """How many kept edges help, and how many do not."""
+    help_ = (circuits.signed < 0).sum(-1)
+    return help_, circuits.size - help_
+
+
+def _jaccard(shared: Counts, size_a: np.ndarray, size_b: np.ndarray) -> Counts:
+    return ratio(shared, size_a + size_b - shared)
