@@ -17,6 +17,8 @@ from timelapse.circuits.attribution.path import clean_corrupted, eap, eap_ig
 from timelapse.circuits.graph import GraphShape
 from timelapse.circuits.intervention.exact import exact
 from timelapse.circuits.scores import Means, PromptScores, Samples
+from timelapse.circuits.search.acdc import acdc
+from timelapse.circuits.search.node_ablation import node_ablation
 from timelapse.circuits.settings import Settings
 from timelapse.errors import UserError
 from timelapse.models.prompts import Prompts
@@ -51,6 +53,8 @@ METHODS: Mapping[str, Method] = {
     "clean-corrupted": by_batch(clean_corrupted),
     "node": by_batch(node),
     "exact": exact,
+    "node-ablation": node_ablation,
+    "ACDC": acdc,
 }
 
 
