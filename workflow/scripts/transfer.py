@@ -1,0 +1,68 @@
+"""Rule transfer: circuits run in other checkpoints and on other tasks, heads moved between both."""
+
+from pathlib import Path
+
+from job import start
+
+
+def main(smk):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+    from tqdm import tqdm
+
+    from timelapse.circuits.architecture import graph_of
+    from timelapse.circuits.comparison.pairs import compared_steps
+    from timelapse.circuits.intervention.check import refuse_other_arithmetic
+    from timelapse.circuits.samples import EdgeSamples
+    from timelapse.circuits.scored import ScoredEdges
+    from timelapse.circuits.settings import Settings
+    from timelapse.circuits.transfer import Place, guests, halved, transfer, visiting
+    from timelapse.circuits.transplant import transplants
+    from timelapse.models.loading import each_bridge
+    from timelapse.probes.sweep import device, first_prompts
+
+    params, comparison = smk.params, smk.params.comparison
+    task, method, corruptions = params.task, params.method, params.corruptions
+    settings = Settings(
+        **{name: comparison[name] for name in ("batch", "ablation") if name in comparison}
+    )
+    folders = {
+        int(Path(folder).name.removeprefix("step-")): Path(folder)
+        for folder in smk.input.checkpoints
+    }
+    steps = compared_steps(list(folders), comparison["checkpoints"])
+    checkpoints = [folders[step] for step in steps]
+    prompts = first_prompts(Path(smk.input.dataset), checkpoints[0], comparison["prompts"])
+    files = list(smk.input.edges)
+    n_files = len(files) // len(params.tasks)
+    edges = {
+        name: ScoredEdges.read(files[number * n_files : (number + 1) * n_files])
+        for number, name in enumerate(params.tasks)
+    }
+    shape = edges[task].shape
+    samples = EdgeSamples.open(smk.input.edge_samples, method, len(shape.edges))
+    circuits = guests(edges, steps, task, method, comparison["edges"])
+    (base,) = each_bridge(checkpoints[:1], device())
+
+    tables = []
+    hosts = zip(steps, each_bridge(checkpoints, device()), strict=True)
+    for step, bridge in tqdm(hosts, desc=f"transfer on {task}", total=len(steps)):
+        graph_of(bridge, prompts, corruptions[0])
+        refuse_other_arithmetic(bridge, shape, prompts, corruptions[0])
+        place, first = (
+            Place(at, task, prompts, corruptions, comparison["resamples"], params.seed)
+            for at in (step, steps[0])
+        )
+        halves = halved(samples, place, shape, comparison["edges"], comparison["splits"])
+        visitors = visiting(circuits, place, first.step)
+        tables.append(transfer(bridge, shape, place, visitors, halves, settings))
+        if step != first.step:
+            tables += [
+                transplants(base, bridge, step, shape, first, settings.batch),
+                transplants(bridge, base, first.step, shape, place, settings.batch),
+            ]
+    pq.write_table(pa.concat_tables(tables), smk.output[0])
+
+
+if "snakemake" in globals():
+    start(main, snakemake)
