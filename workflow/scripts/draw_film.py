@@ -16,6 +16,7 @@ def main(smk):
         run=smk.params.run,
         task=smk.wildcards.task,
         options=smk.params.options,
+        extra_tables=by_folder(map(Path, smk.input.get("extras", []))),
     )
     pictures = []
     for path in map(Path, smk.output):
@@ -30,6 +31,14 @@ def main(smk):
                 scene.write_json(int(step), path)
             case ".gif":
                 write_gif(pictures, path)
+
+
+def by_folder(paths):
+    """The files of each probe, by the name of their folder."""
+    found = {}
+    for path in paths:
+        found.setdefault(path.parent.name, []).append(path)
+    return found
 
 
 if "snakemake" in globals():

@@ -29,6 +29,12 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Tables:
     return write_run(tmp_path_factory.mktemp("large"), layers=12, heads=12, steps=(0, 64, 184))
 
 
+@pytest.fixture(scope="session")
+def short(tmp_path_factory: pytest.TempPathFactory) -> Tables:
+    """Tables of two layers with three heads at three steps."""
+    return write_run(tmp_path_factory.mktemp("short"), layers=2, heads=3, steps=(0, 64, 184))
+
+
 @pytest.fixture
 def own(tmp_path: Path) -> Tables:
     """Tables at three steps that a test may spoil."""

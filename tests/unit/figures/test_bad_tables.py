@@ -104,26 +104,22 @@ def test_two_rows_for_one_place_are_refused(own: Tables) -> None:
 def test_an_unknown_figure_or_option_is_answered_with_the_known_ones(own: Tables) -> None:
     with pytest.raises(UserError, match="circuit"):
         open_scene("patch", own["edges"], own["win_rate"], "run", "task")
-    with pytest.raises(UserError, match="edges, method"):
+    with pytest.raises(UserError, match="edges, method, corruption"):
         open_kind("circuit", own, size=3)
     with pytest.raises(UserError, match="none"):
         open_kind("stream", own, edges=3)
 
 
-def test_several_methods_in_one_table_have_to_be_told_apart(own: Tables) -> None:
-    def twice(table: pa.Table) -> pa.Table:
-        other = table.set_column(
-            table.column_names.index("method"), "method", pa.array(["eap-ig"] * len(table))
-        )
-        return pa.concat_tables([table, other])
-
-    for path in own["edges"]:
-        rewrite(twice)(path)
-    with pytest.raises(UserError, match=r"several methods \(eap, eap-ig\)"):
-        open_kind("circuit", own)
-    with pytest.raises(UserError, match="no edges of method other"):
+def test_a_method_that_the_table_lacks_is_answered_with_those_it_has(own: Tables) -> None:
+    with pytest.raises(UserError, match=r"no edges of method other\. Choose among eap"):
         open_kind("circuit", own, method="other")
-    open_kind("circuit", own, method="eap-ig")
+
+
+def test_a_table_of_whole_nodes_alone_is_no_circuit(own: Tables) -> None:
+    for path in own["edges"]:
+        rewrite(lambda t: t.set_column(4, "target", pa.nulls(len(t), pa.string())))(path)
+    with pytest.raises(UserError, match="no row is an edge's"):
+        open_kind("circuit", own)
 
 
 def test_a_circuit_needs_edges(own: Tables) -> None:

@@ -1,21 +1,16 @@
 """What each kind of figure puts on the page."""
 
-import json
-import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
-import networkx as nx
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from matplotlib.collections import LineCollection, PathCollection
+from matplotlib.collections import LineCollection
 
 from timelapse import tables
-from timelapse.circuits.selection import strongest
 from timelapse.figures.bars import BarsDrawing
-from timelapse.figures.graph import CircuitDrawing
 from timelapse.figures.heatmap import HeatmapDrawing
 from timelapse.figures.kinds import KINDS
 from timelapse.figures.line import LineDrawing
@@ -23,7 +18,6 @@ from timelapse.figures.plots import Heatmap
 from timelapse.figures.reading import read_tables
 from timelapse.figures.renderers import open_drawing
 from timelapse.figures.scatter import ScatterDrawing
-from timelapse.figures.scene import Scene, open_scene
 
 Tables = dict[str, list[Path]]
 
@@ -273,170 +267,6 @@ def test_points_beyond_the_axes_are_drawn_at_their_ends_and_the_picture_says_so(
     drawing.show(0)
     assert np.allclose(drawing._panels[0]._dots.get_offsets(), [(0.1, 0.2), (1.5, -0.5)])
     assert any("beyond the axes" in text.get_text() for text in drawing.figure.texts)
-
-
-@pytest.mark.parametrize("n", [10, 30, 100])
-def test_the_drawn_edges_are_the_selected_ones(n: int, small: Tables) -> None:
-    drawing = drawing_of("circuit", small, edges=n)
-    assert isinstance(drawing, CircuitDrawing)
-    drawing.show(23)
-    table = pq.read_table(small["edges"][23])
-    for corruption, panel in zip(("first", "second", "abc"), drawing._panels, strict=True):
-        expected = strongest(table.filter(pc.equal(table["corruption"], corruption)), n)
-        edges = drawing.selection.edges[184, corruption]
-        found = [(edge.source.name, edge.target.name) for edge in edges]
-        assert found == list(
-            zip(expected["source"].to_pylist(), expected["target"].to_pylist(), strict=True)
-        )
-        assert bool(found) or n == 10
-        assert len(panel._edges.get_paths()) == len(found)
-        widths = panel._edges.get_linewidth()
-        assert (np.diff(widths) <= 0).all(), "the strongest come first and are the widest"
-
-
-def test_edge_widths_mean_the_same_in_every_frame(small: Tables) -> None:
-    drawing = drawing_of("circuit", small)
-    points = []
-    for index in range(24):
-        drawing.show(index)
-        for corruption, panel in zip(drawing.selection.corruptions, drawing._panels, strict=True):
-            edges = drawing.selection.edges[drawing.steps[index], corruption]
-            widths = panel._edges.get_linewidth() if edges else []
-            points += [(abs(edge.score), width) for edge, width in zip(edges, widths, strict=True)]
-    score, width = np.array(points).T
-    slope, start = np.polyfit(score, width, 1)
-    assert slope > 0
-    assert np.allclose(width, slope * score + start)
-
-
-def test_sign_is_colour_and_doubt_is_dashes(small: Tables) -> None:
-    drawing = drawing_of("circuit", small, edges=100)
-    drawing.show(23)
-    signs, doubts = set(), set()
-    for corruption, panel in zip(drawing.selection.corruptions, drawing._panels, strict=True):
-        edges = drawing.selection.edges[184, corruption]
-        styles = zip(edges, panel._edges.get_edgecolor(), panel._edges.get_linestyle(), strict=True)
-        for edge, color, (_, dashes) in styles:
-            signs.add((edge.score < 0, tuple(color)))
-            doubts.add((abs(edge.score) > 1.96 * edge.std_error, dashes is None))
-    assert len(signs) == 2 and len({helps for helps, _ in signs}) == 2
-    assert doubts == {(True, True), (False, False)}
-
-
-def test_nodes_and_edges_keep_their_places(small: Tables) -> None:
-    drawing = drawing_of("circuit", small)
-    seen: dict[object, object] = {}
-    for index in range(24):
-        drawing.show(index)
-        panel = drawing._panels[0]
-        edges = drawing.selection.edges[drawing.steps[index], "first"]
-        for edge, path in zip(edges, panel._edges.get_paths(), strict=True):
-            key = (edge.source, edge.target)
-            assert np.array_equal(seen.setdefault(key, path.vertices), path.vertices)
-        boxes = np.array([path.vertices for path in panel._lit.get_paths()])
-        assert np.array_equal(seen.setdefault("boxes", boxes), boxes)
-    assert len(seen) > 5
-
-
-def test_edges_into_q_k_and_v_end_at_different_places(small: Tables) -> None:
-    drawing = drawing_of("circuit", small, edges=100)
-    ends: dict[tuple[int, int], dict[str, tuple[float, float]]] = {}
-    for edges in drawing.selection.edges.values():
-        for edge in edges:
-            if edge.target.head is not None:
-                path = drawing._panels[0]._routes.curve(edge.source, edge.target)
-                head = ends.setdefault((edge.target.layer, edge.target.head), {})
-                assert head.setdefault(edge.target.kind, tuple(path.vertices[-1])) == tuple(
-                    path.vertices[-1]
-                )
-    full = [head for head in ends.values() if len(head) == 3]
-    assert full
-    assert all(head["q"][0] < head["k"][0] < head["v"][0] for head in full)
-
-
-def test_an_empty_circuit_says_so(own: Tables) -> None:
-    for path in own["edges"]:
-        table = pq.read_table(path)
-        pq.write_table(table.filter(pc.not_equal(table["target"], "logits")), path)
-    drawing = drawing_of("circuit", own)
-    drawing.show(0)
-    panel = drawing._panels[0]
-    assert panel._nothing.get_visible() and "no path" in panel._nothing.get_text()
-
-
-def circuit_scene(paths: Tables) -> Scene:
-    return open_scene("circuit", paths["edges"], paths["win_rate"], "two_to_three", "ioi3")
-
-
-def test_the_json_of_a_circuit_is_its_selection(small: Tables, tmp_path: Path) -> None:
-    circuit_scene(small).write_json(64, tmp_path / "circuit.json")
-    document = json.loads((tmp_path / "circuit.json").read_text())
-    table = pq.read_table(small["edges"][8])
-    expected = []
-    for corruption in ("first", "second", "abc"):
-        part = table.filter(pc.equal(table["corruption"], corruption))
-        for row in strongest(part, 30).to_pylist():
-            node, _, port = row["target"].partition("<")
-            port = port.rstrip(">") or None
-            expected.append(
-                (row["source"], node, port, row["score"], row["std_error"], 64, corruption)
-            )
-    fields = ("source", "target", "port", "score", "std_error", "step", "corruption")
-    assert [tuple(edge[name] for name in fields) for edge in document["edges"]] == expected
-    assert document["graph"]["run"] == "two_to_three" and document["graph"]["step"] == 64
-
-
-def test_networkx_reads_the_json_of_a_circuit(small: Tables, tmp_path: Path) -> None:
-    circuit_scene(small).write_json(64, tmp_path / "circuit.json")
-    document = json.loads((tmp_path / "circuit.json").read_text())
-    graph = nx.node_link_graph(document, edges="edges")
-    assert graph.number_of_edges() == len(document["edges"]) > 10
-    assert nx.is_directed_acyclic_graph(graph)
-    assert set(graph) == {end for edge in graph.edges for end in edge[:2]}
-    heads = [data for _, data in graph.nodes(data=True) if data["kind"] == "head"]
-    assert heads and all(0 <= data["layer"] < 4 and 0 <= data["head"] < 4 for data in heads)
-
-
-def test_the_svg_of_a_circuit_holds_text_and_no_date(small: Tables, tmp_path: Path) -> None:
-    scene = circuit_scene(small)
-    scene.write_svg(64, tmp_path / "a.svg")
-    scene.write_svg(184, tmp_path / "other.svg")
-    scene.write_svg(64, tmp_path / "b.svg")
-    text = (tmp_path / "a.svg").read_text()
-    assert text == (tmp_path / "b.svg").read_text() != (tmp_path / "other.svg").read_text()
-    assert "dc:date" not in text
-    words = {"".join(node.itertext()).strip() for node in ElementTree.fromstring(text).iter()}
-    assert {"logits", "input", "a3.h1"} <= words
-
-
-def test_shared_keys_and_values_are_drawn_and_lead_to_every_reader() -> None:
-    edges = [
-        ("input", "a0.h1<v>", -1.0),
-        ("a0.h2", "logits", -1.0),
-        ("a0.h3", "logits", 1.0),
-        ("input", "a0.h0<k>", 0.01),
-        ("input", "a0.h3<q>", 0.01),
-    ]
-    sources, targets, scores = zip(*edges, strict=True)
-    table = pa.table(
-        {
-            "step": pa.array([0] * 5, pa.int32()),
-            "corruption": ["abc"] * 5,
-            "method": ["eap"] * 5,
-            "source": sources,
-            "target": targets,
-            "score": pa.array(scores, pa.float32()),
-            "std_error": pa.array([0.1] * 5, pa.float32()),
-        },
-        schema=tables.EDGES,
-    )
-    drawing = open_drawing(KINDS["circuit"].plot, table, "table")
-    assert isinstance(drawing, CircuitDrawing)
-    drawing.show(0)
-    links = drawing.selection.document(0, {})["edges"]
-    into = {(link["target"], link["port"]) for link in links if link["source"] == "input"}
-    assert {("a0.h2", "v"), ("a0.h3", "v"), ("a0.h3", "q")} == into
-    assert drawing.figure.findobj(PathCollection)
 
 
 def test_attention_has_a_panel_for_each_label_in_rows_of_four(small: Tables) -> None:

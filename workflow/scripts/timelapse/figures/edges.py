@@ -1,28 +1,49 @@
-"""The edges that the circuit figure draws, step by step, and the same as JSON. Stage: figures."""
+"""The edges that a circuit's picture draws, step by step, and the same as JSON. Stage: figures."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from jaxtyping import Float, Int
 
 from timelapse.circuits.graph import GraphShape, Source, Target
 from timelapse.circuits.selection import shape_of, strongest
 from timelapse.errors import UserError
 from timelapse.figures import style
-from timelapse.figures.plots import Circuit
+from timelapse.figures.held import Held
 from timelapse.figures.reading import REBUILD
+
+Change = Literal["kept", "added", "lost"]
+
+POOLED = "pooled"
+"""What the mean of the scores over all corruptions is called."""
 
 
 @dataclass(frozen=True)
 class Edge:
-    """A drawn edge; `score` estimates what corrupting it does to the logit difference."""
+    """An edge at one step; `score` estimates what corrupting it does to the logit difference.
+
+    Attributes:
+        source: the node that writes.
+        target: the place that reads.
+        score: in logits; below 0 the edge helps.
+        std_error: of the score.
+        before: the score at the first step; nan if the table has none.
+        change: whether the circuit of the first step has it (kept), the one of this step alone
+            (added), or the one of the first step alone (lost).
+    """
 
     source: Source
     target: Target
     score: float
     std_error: float
+    before: float
+    change: Change
 
     @property
     def clear(self) -> bool:
@@ -38,13 +59,17 @@ class Selection:
         shape: the graph of the model.
         steps: ascending.
         corruptions: in the order of the table.
-        edges: of each step and corruption, the strongest first.
+        method: what scored the edges.
+        edges: the circuit of each step and corruption, the strongest first.
+        lost: the edges of the first step's circuit that it lacks, those that were strongest first.
     """
 
     shape: GraphShape
     steps: tuple[int, ...]
     corruptions: tuple[str, ...]
-    edges: dict[tuple[int, str], tuple[Edge, ...]]
+    method: str
+    edges: Mapping[tuple[int, str], tuple[Edge, ...]]
+    lost: Mapping[tuple[int, str], tuple[Edge, ...]]
 
     @property
     def largest(self) -> float:
@@ -56,37 +81,53 @@ class Selection:
         """The names of the nodes that belong to a circuit."""
         return {edge.source.name for edge in edges} | ({"logits"} if edges else set())
 
-    def document(self, step: int, about: Mapping[str, object]) -> dict[str, object]:
+    def document(self, step: int, about: Mapping[str, object], held: Held) -> dict[str, object]:
         """The circuits of a step as one node-link multigraph, which networkx reads.
 
-        A key or value that several heads share gives a link to each of them in the circuit.
+        A key or value that several heads share gives a link to each of them in the circuit. What
+        the first step's circuit has besides is listed among the attributes of the graph, as `lost`.
 
         Args:
             step: one of `steps`.
             about: further attributes of the graph.
+            held: which roles the heads hold.
         """
         circuits = {corruption: self.edges[step, corruption] for corruption in self.corruptions}
         lit: set[str] = set().union(*(self.lit(edges) for edges in circuits.values()))
         nodes: tuple[Source | Target, ...] = (*self.shape.sources, Target("logits"))
+        roles = held.at(step)
         return {
             "directed": True,
             "multigraph": True,
-            "graph": {**about, "step": step, "corruptions": list(self.corruptions)},
+            "graph": {
+                **about,
+                "step": step,
+                "first_step": self.steps[0],
+                "method": self.method,
+                "corruptions": list(self.corruptions),
+                "lost": [
+                    {"target": edge.target.name, **_attributes(edge, step, corruption)}
+                    for corruption in self.corruptions
+                    for edge in self.lost[step, corruption]
+                ],
+            },
             "nodes": [
-                {"id": node.name, "kind": node.kind, "layer": node.layer, "head": node.head}
+                {
+                    "id": node.name,
+                    "kind": node.kind,
+                    "layer": node.layer,
+                    "head": node.head,
+                    "role": next(iter(roles.get(node.name, ())), None),
+                    "roles": roles.get(node.name, {}),
+                }
                 for node in nodes
                 if node.name in lit
             ],
             "edges": [
                 {
-                    "source": edge.source.name,
                     "target": reader,
                     "key": f"{corruption}:{edge.target.name}",
-                    "port": edge.target.kind if edge.target.head is not None else None,
-                    "score": edge.score,
-                    "std_error": edge.std_error,
-                    "step": step,
-                    "corruption": corruption,
+                    **_attributes(edge, step, corruption),
                 }
                 for corruption, edges in circuits.items()
                 for edge in edges
@@ -100,46 +141,187 @@ class Selection:
         return [reader.name for reader in self.shape.readers(target) if reader.name in lit]
 
 
-def select(plot: Circuit, table: pa.Table, source: str | Path) -> Selection:
-    """Choose the edges of every step under every corruption.
+def _attributes(edge: Edge, step: int, corruption: str) -> dict[str, object]:
+    return {
+        "source": edge.source.name,
+        "port": edge.target.kind if edge.target.head is not None else None,
+        "score": edge.score,
+        "std_error": edge.std_error,
+        "clear": edge.clear,
+        "change": edge.change,
+        "score_at_first_step": edge.before if np.isfinite(edge.before) else None,
+        "step": step,
+        "corruption": corruption,
+    }
+
+
+@dataclass(frozen=True)
+class Scores:
+    """An edges table of one method as arrays; nan where the table has no row.
+
+    Attributes:
+        shape: the graph of the model.
+        method: what scored the edges.
+        steps: ascending.
+        corruptions: in the order of the table.
+        pairs: source and target of every edge.
+        score: in logits.
+        std_error: of the scores.
+    """
+
+    shape: GraphShape
+    method: str
+    steps: tuple[int, ...]
+    corruptions: tuple[str, ...]
+    pairs: tuple[tuple[Source, Target], ...]
+    score: Float[np.ndarray, "step corruption edge"]
+    std_error: Float[np.ndarray, "step corruption edge"]
+
+    def of(self, corruption: str | None, source: str | Path) -> "Scores":
+        """These scores under one corruption, or pooled over all; all of them if None.
+
+        Errors of different corruptions are of the same prompts: the mean of the errors is an upper
+        bound for the error of the mean.
+
+        Raises:
+            UserError: there is no such corruption.
+        """
+        if corruption is None:
+            return self
+        if corruption == POOLED:
+            score, error = self.score.mean(axis=1), self.std_error.mean(axis=1)
+        elif corruption in self.corruptions:
+            at = self.corruptions.index(corruption)
+            score, error = self.score[:, at], self.std_error[:, at]
+        else:
+            names = ", ".join((POOLED, *self.corruptions))
+            raise UserError(
+                source, "corruption", f"no edges under {corruption}", f"Choose among {names}"
+            )
+        return Scores(
+            self.shape,
+            self.method,
+            self.steps,
+            (corruption,),
+            self.pairs,
+            score[:, None],
+            error[:, None],
+        )
+
+    def circuit(self, step: int, corruption: int, n: int) -> Int[np.ndarray, "kept"]:
+        """Which edges make the circuit of size `n`, the strongest first."""
+        scored = self._names.append_column("score", pa.array(self.score[step, corruption]))
+        chosen = strongest(scored, n, self.shape)
+        return chosen["at"].to_numpy()
+
+    @cached_property
+    def _names(self) -> pa.Table:
+        sources, targets = zip(*self.pairs, strict=True)
+        return pa.table(
+            {
+                "source": [node.name for node in sources],
+                "target": [node.name for node in targets],
+                "at": np.arange(len(self.pairs)),
+            }
+        )
+
+
+def read_scores(table: pa.Table, method: str | None, source: str | Path) -> Scores:
+    """Lay an edges table out as arrays; rows of whole nodes, which have no target, are left out.
+
+    Args:
+        table: the edges table of all steps.
+        method: which method's scores; the first in the table if None.
+        source: where the table comes from, for messages.
 
     Raises:
-        UserError: not one edge is asked for, the method is missing or unclear, or a name is no
-            node's.
+        UserError: the method is not there, or a name is no node's.
     """
-    if plot.edges < 1:
-        raise UserError(
-            "config", "figures.circuit.edges", f"{plot.edges} is no number of edges", "Ask for one"
-        )
-    table = _one_method(table, plot.method, source)
-    names = {*pc.unique(table["source"]).to_pylist(), *pc.unique(table["target"]).to_pylist()}
+    table = table.filter(pc.is_valid(table["target"]))
+    methods = [str(name) for name in pc.unique(table["method"]).to_pylist()]
+    if not methods:
+        raise UserError(source, "target", "no row is an edge's", REBUILD)
+    if method is not None and method not in methods:
+        names = ", ".join(methods)
+        raise UserError(source, "method", f"no edges of method {method}", f"Choose among {names}")
+    chosen = method or methods[0]
+    if len(methods) > 1:
+        table = table.filter(pc.equal(table["method"], chosen))
+    corruptions, corruption = _coded(table["corruption"])
+    sources, writer = _coded(table["source"])
+    targets, reader = _coded(table["target"])
     try:
-        shape = shape_of(names)
+        shape = shape_of({*sources, *targets})
     except ValueError as error:
         raise UserError(source, "source", str(error), REBUILD) from error
-    sources = {node.name: node for node in shape.sources}
-    targets = {node.name: node for node in shape.targets}
-    steps = tuple(sorted(pc.unique(table["step"]).to_pylist()))
-    corruptions = tuple(pc.unique(table["corruption"]).to_pylist())
-    chosen = {}
-    for step in steps:
-        of_step = table.filter(pc.equal(table["step"], step))
-        for corruption in corruptions:
-            part = of_step.filter(pc.equal(of_step["corruption"], corruption))
-            chosen[step, corruption] = tuple(
-                Edge(sources[row["source"]], targets[row["target"]], row["score"], row["std_error"])
-                for row in strongest(part, plot.edges, shape).to_pylist()
-            )
-    return Selection(shape, steps, corruptions, chosen)
+    steps, step = np.unique(table["step"].to_numpy(), return_inverse=True)
+    pairs, edge = np.unique(writer.astype(np.int64) * len(targets) + reader, return_inverse=True)
+    score, std_error = np.full((2, len(steps), len(corruptions), len(pairs)), np.nan)
+    score[step, corruption, edge] = table["score"].to_numpy()
+    std_error[step, corruption, edge] = table["std_error"].to_numpy()
+    writers = {node.name: node for node in shape.sources}
+    readers = {node.name: node for node in shape.targets}
+    return Scores(
+        shape,
+        chosen,
+        tuple(map(int, steps)),
+        corruptions,
+        tuple(
+            (writers[sources[pair // len(targets)]], readers[targets[pair % len(targets)]])
+            for pair in pairs.tolist()
+        ),
+        score,
+        std_error,
+    )
 
 
-def _one_method(table: pa.Table, method: str | None, source: str | Path) -> pa.Table:
-    methods = [str(name) for name in pc.unique(table["method"]).to_pylist()]
-    names = ", ".join(methods)
-    if method is None and len(methods) > 1:
+def _coded(column: pa.ChunkedArray) -> tuple[tuple[str, ...], Int[np.ndarray, "row"]]:
+    """The names in a column, in the order in which they appear, and each row's place in them."""
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(pa.string())
+    encoded = column.combine_chunks().dictionary_encode()
+    return tuple(encoded.dictionary.to_pylist()), encoded.indices.to_numpy()
+
+
+def select(scores: Scores, n: int) -> Selection:
+    """Choose the circuit of size `n` of every step under every corruption.
+
+    Raises:
+        UserError: not one edge is asked for.
+    """
+    if n < 1:
         raise UserError(
-            source, "method", f"edges of several methods ({names})", "Set the figure's method"
+            "config", "figures.circuit.edges", f"{n} is no number of edges", "Ask for one"
         )
-    if method is not None and method not in methods:
-        raise UserError(source, "method", f"no edges of method {method}", f"Choose among {names}")
-    return table if method is None else table.filter(pc.equal(table["method"], method))
+    edges, lost = {}, {}
+    for number, corruption in enumerate(scores.corruptions):
+        first = scores.circuit(0, number, n)
+        for index, step in enumerate(scores.steps):
+            now = scores.circuit(index, number, n)
+            at_first = set(first.tolist())
+            edges[step, corruption] = tuple(
+                _edge(scores, index, number, at, "kept" if at in at_first else "added")
+                for at in now.tolist()
+            )
+            gone = first[~np.isin(first, now)]
+            lost[step, corruption] = tuple(
+                _edge(scores, index, number, at, "lost") for at in gone.tolist()
+            )
+    return Selection(scores.shape, scores.steps, scores.corruptions, scores.method, edges, lost)
+
+
+def in_words(corruption: str) -> str:
+    """How the title of a graph names a corruption."""
+    return "all corruptions pooled" if corruption == POOLED else f"corruption: {corruption}"
+
+
+def _edge(scores: Scores, step: int, corruption: int, at: int, change: Change) -> Edge:
+    source, target = scores.pairs[at]
+    return Edge(
+        source,
+        target,
+        float(scores.score[step, corruption, at]),
+        float(scores.std_error[step, corruption, at]),
+        float(scores.score[0, corruption, at]),
+        change,
+    )

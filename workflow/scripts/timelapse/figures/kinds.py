@@ -5,7 +5,7 @@ rows it draws and what its axes are called. Nothing else has to change.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pyarrow as pa
@@ -40,6 +40,8 @@ class Kind:
         title: what a frame shows, in a few words.
         plot: how it is drawn.
         options: the fields of the plot that a config may set.
+        extras: further probe folders that it draws from where they were measured, and their
+            columns.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Kind:
     title: str
     plot: Plot
     options: tuple[str, ...] = ()
+    extras: Mapping[str, pa.Schema] = field(default_factory=dict)
 
     @property
     def is_graph(self) -> bool:
@@ -162,7 +165,8 @@ _ALL = (
         schema=tables.EDGES,
         title="Circuit: the strongest edges from input to logits",
         plot=Circuit(),
-        options=("edges", "method"),
+        options=("edges", "method", "corruption"),
+        extras={"head_roles": tables.HEAD_ROLES},
     ),
     Kind(
         name="attention",

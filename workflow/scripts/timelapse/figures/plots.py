@@ -109,11 +109,14 @@ class Circuit:
 
     Attributes:
         edges: how many of the strongest edges are chosen before pruning.
-        method: which attribution method, if the table holds several.
+        method: which attribution method; the first in the table if None.
+        corruption: the one corruption that is drawn, or "pooled" for the mean over all; each in a
+            panel of its own if None.
     """
 
     edges: int = 30
     method: str | None = None
+    corruption: str | None = None
 
 
 @dataclass(frozen=True)

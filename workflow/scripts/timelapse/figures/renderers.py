@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
@@ -27,7 +26,7 @@ from timelapse.figures.ranking import RankingDrawing
 from timelapse.figures.roles import RolesDrawing
 from timelapse.figures.scatter import ScatterDrawing
 
-_RENDERERS: Mapping[type, Callable[[Any, pa.Table, str | Path], Drawing]] = {
+_RENDERERS: Mapping[type, Callable[..., Drawing]] = {
     Line: LineDrawing,
     Bars: BarsDrawing,
     Heatmap: HeatmapDrawing,
@@ -39,15 +38,22 @@ _RENDERERS: Mapping[type, Callable[[Any, pa.Table, str | Path], Drawing]] = {
 }
 
 
-def open_drawing(plot: Plot, table: pa.Table, source: str | Path) -> Drawing:
+def open_drawing(
+    plot: Plot,
+    table: pa.Table,
+    source: str | Path,
+    extras: Mapping[str, pa.Table] | None = None,
+) -> Drawing:
     """Prepare a figure whose scales hold every step of `table`.
 
     Args:
         plot: what to draw.
         table: the probe's rows of all steps.
         source: where they come from, for messages.
+        extras: rows of further tables, by their folder, for the plots that draw from them.
 
     Raises:
         UserError: the table has no such rows, or several for one place.
     """
-    return _RENDERERS[type(plot)](plot, table, source)
+    more = [extras] if extras else []
+    return _RENDERERS[type(plot)](plot, table, source, *more)

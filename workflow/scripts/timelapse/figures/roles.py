@@ -13,6 +13,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.patches import Rectangle
 
 from timelapse.figures import style
+from timelapse.figures.held import in_words
 from timelapse.figures.plots import Roles
 from timelapse.figures.reading import pivot
 
@@ -69,7 +70,7 @@ class RolesDrawing:
         axes.set_xticks(ticks, [str(self.steps[tick]) for tick in ticks])
         axes.set_xlabel("fine-tuning step")
         self._texts = []
-        palette = dict(enumerate(style.SERIES))
+        palette = dict(enumerate(style.ROLES))
         for strip in self._strips:
             axes.imshow(
                 self._shades(strip, palette[strip.role % len(palette)]),
@@ -93,8 +94,7 @@ class RolesDrawing:
             self.figure.text(
                 style.MARGIN / style.WIDTH,
                 (floor + tall * (1 - (top + 0.08) / depth)) / height,
-                str(name).replace("_", " ") + more,
-                color=palette[role % len(palette)],
+                in_words(str(name)) + more,
                 size=style.TICK,
                 va="top",
             )

@@ -29,13 +29,19 @@ class Scene:
         win_rate_tables: Sequence[Path],
         run: str,
         task: str,
+        extra_tables: Mapping[str, Sequence[Path]],
     ) -> None:
         table = read_tables(probe_tables, kind.schema)
+        extras = {
+            name: read_tables(paths, kind.extras[name])
+            for name, paths in extra_tables.items()
+            if paths
+        }
         rates = WinRates.of(read_tables(win_rate_tables, tables.WIN_RATE))
         self._run, self._task = run, task
         self._source = Path(probe_tables[0]).parent
         with style.applied():
-            self._drawing = open_drawing(kind.plot, table, self._source)
+            self._drawing = open_drawing(kind.plot, table, self._source, extras)
             self._header = Header(
                 self._drawing.figure,
                 kind.title,
@@ -71,7 +77,7 @@ class Scene:
             )
         self._index(step)
         about = {"run": self._run, "task": self._task}
-        document = self._drawing.selection.document(step, about)
+        document = self._drawing.selection.document(step, about, self._drawing.held)
         path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 
     def _show(self, step: int) -> None:
@@ -93,6 +99,7 @@ def open_scene(
     run: str,
     task: str,
     options: Mapping[str, object] | None = None,
+    extra_tables: Mapping[str, Sequence[Path]] | None = None,
 ) -> Scene:
     """Read everything that a kind of figure needs; scales are fixed over all given steps.
 
@@ -103,9 +110,10 @@ def open_scene(
         run: name of the run, for the caption.
         task: name of the task, for the caption.
         options: fields of the kind's plot to set, such as {"edges": 50}.
+        extra_tables: the files of those of the kind's `extras` that were measured, by their name.
 
     Raises:
         UserError: an unknown kind or option, or a table that cannot be used.
     """
     chosen = kind_named(kind).with_options(options or {})
-    return Scene(chosen, probe_tables, win_rate_tables, run, task)
+    return Scene(chosen, probe_tables, win_rate_tables, run, task, extra_tables or {})

@@ -13,6 +13,7 @@ import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
@@ -29,6 +30,9 @@ FAINT = "#d9d9d9"
 BLUE, ORANGE = "#0072B2", "#D55E00"
 GREEN, PURPLE, YELLOW, SKY, AMBER = "#009E73", "#CC79A7", "#F0E442", "#56B4E9", "#E69F00"
 SERIES = (BLUE, ORANGE, GREEN, PURPLE, AMBER, SKY, INK)
+WINE = "#882255"
+ROLES = (SKY, AMBER, GREEN, PURPLE, WINE, YELLOW)
+"""The colours of the roles of heads, in the order of their table; none stands for a sign."""
 DIVERGING = matplotlib.colormaps["RdBu"].resampled(101)
 """Few enough colours for a GIF's palette."""
 
@@ -86,6 +90,17 @@ def fit(text: Text, width: float) -> None:
     """Shrink a text until it is at most `width` inches wide; hinting makes that take some steps."""
     while (wide := text.get_window_extent().width / DPI) > width:
         text.set_fontsize(float(text.get_fontsize()) * min(width / wide, 0.98))
+
+
+def tint(color: str, strength: float) -> str:
+    """A colour mixed with white; all of it at strength 1."""
+    red, green, blue = (1.0 - strength * (1.0 - part) for part in to_rgb(color))
+    return to_hex((red, green, blue))
+
+
+def ink_on(color: str) -> str:
+    """The colour of text that is legible on a fill."""
+    return INK if np.dot(to_rgb(color), (0.299, 0.587, 0.114)) > 0.45 else "white"
 
 
 def limits(low: np.ndarray, high: np.ndarray, pad: float = 0.06) -> tuple[float, float]:
