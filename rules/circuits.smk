@@ -67,7 +67,9 @@ for run in STUDY.runs.values():
         input:
             checkpoints=run.checkpoints,
             dataset="results/datasets/{task}/validation.parquet",
-            edges=[table for task in run.evaluate for table in run.tables("edges", task)],
+            edges=[
+                table for task in run.evaluate for table in run.tables("edges", task)
+            ],
             edge_samples=run.tables("edge_samples"),
             code=library_files(SCRIPTS / "transfer.py"),
         output:
@@ -96,9 +98,13 @@ for run in STUDY.runs.values():
         name:
             f"compare_{run.name}"
         input:
-            edges=[table for task in run.evaluate for table in run.tables("edges", task)],
+            edges=[
+                table for task in run.evaluate for table in run.tables("edges", task)
+            ],
             edge_samples=[
-                table for task in run.evaluate for table in run.tables("edge_samples", task)
+                table
+                for task in run.evaluate
+                for table in run.tables("edge_samples", task)
             ],
             transfer=f"results/runs/{run.name}/{{task}}/transfer.parquet",
             code=library_files(SCRIPTS / "compare.py"),
@@ -120,3 +126,28 @@ for run in STUDY.runs.values():
             f"Comparing the circuits of run {run.name} on {{wildcards.task}}"
         script:
             "../workflow/scripts/compare.py"
+
+    rule:
+        name:
+            f"export_circuits_{run.name}"
+        input:
+            edges=run.tables("edges"),
+            checkpoint=run.checkpoints[0],
+            code=library_files(SCRIPTS / "export_circuits.py"),
+        output:
+            graphml=run.circuits_for_others("graphml"),
+            importances=run.circuits_for_others("importances.json"),
+        log:
+            f"logs/export_circuits/{run.name}-{{task}}.log",
+        wildcard_constraints:
+            task="|".join(run.evaluate),
+        conda:
+            "../envs/figures.yaml"
+        params:
+            run=run.name,
+            method=METHOD,
+            edges=STUDY.comparison["edges"],
+        message:
+            f"Writing the circuits of run {run.name} on {{wildcards.task}} for other tools"
+        script:
+            "../workflow/scripts/export_circuits.py"

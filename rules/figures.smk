@@ -50,6 +50,11 @@ for run in STUDY.runs.values():
                 tables=lambda wildcards, run=run: run.tables(
                     KINDS[wildcards.figure].table, wildcards.task
                 ),
+                extras=lambda wildcards, run=run: [
+                    table
+                    for probe in KINDS[wildcards.figure].extras
+                    for table in run.tables(probe, wildcards.task)
+                ],
                 win_rates=run.tables("win_rate"),
                 code=DRAWING,
             output:

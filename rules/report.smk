@@ -35,10 +35,8 @@ for run in STUDY.runs.values():
         conda:
             "../envs/figures.yaml"
         params:
-            runs=[one.name for one in everyone],
+            run=run.name,
             task=run.task,
-            tasks=run.evaluate,
-            steps=run.steps,
         message:
             f"Summarising run {run.name}"
         script:

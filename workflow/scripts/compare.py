@@ -29,7 +29,7 @@ def main(smk):
         },
         seed=smk.params.seed,
     )
-    task = smk.params.task
+    task = smk.wildcards.task
     shape = ScoredEdges.read(by_task(smk.input.edges)[task][:1]).shape
     samples = {
         name: EdgeSamples.open(paths, smk.params.method, len(shape.edges))

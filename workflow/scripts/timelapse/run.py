@@ -1,8 +1,7 @@
 """A run: a fine-tuning, the steps that it keeps, and where what it leaves behind lies."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import product
 from typing import Any
 
 
@@ -69,19 +68,10 @@ class Run:
         ]
         return [*pictures, f"{folder}.gif"]
 
-    def results(self, probes: Iterable[str], figures: Iterable[str]) -> list[str]:
-        """What a run is asked for: its tables, its win rates as a picture, and its films."""
-        folder = f"results/runs/{self.name}"
-        tables = [
-            table
-            for task, probe in product(self.evaluate, probes)
-            for table in self.tables(probe, task)
-        ]
-        films = [
-            f"{folder}/{task}/figures/{figure}.gif"
-            for task, figure in product(self.evaluate, figures)
-        ]
-        return [f"{folder}/training.parquet", *tables, f"{folder}/figures/win_rate.png", *films]
+    def circuits_for_others(self, suffix: str) -> list[str]:
+        """The circuits of the kept steps in a format of other tools."""
+        folder = f"results/runs/{self.name}/{{task}}/circuits"
+        return [f"{folder}/step-{step}.{suffix}" for step in self.step_names]
 
 
 def kept_steps(schedule: Mapping[str, Any], last: int) -> tuple[int, ...]:
