@@ -152,7 +152,8 @@ def summary_table(runs: Iterable[RunTables]) -> pa.Table:
     """`tables.SUMMARY`: the same rows for the run and each of its repeats.
 
     Measures are `weight_share:BASE`, `weight_share_same_sign:BASE`, `weight_share_chance:BASE` and
-    `weight_share_relative:BASE`, from the first circuit of the task BASE to the last of `task`;
+    `weight_share_relative:BASE`, from the first circuit of the task BASE to the last of `task`, and
+    `weight_share_before:BASE`, to its first;
     `MEASURE:first_last` for those of `FIRST_TO_LAST`; `win_rate:first`, `win_rate:last`; and
     `heads:LABEL`, how many heads have it at the last step.
     """
@@ -163,6 +164,7 @@ def summary_table(runs: Iterable[RunTables]) -> pa.Table:
             for name, found in (
                 ("weight_share", judged.share),
                 ("weight_share_same_sign", judged.same_sign),
+                ("weight_share_before", judged.before),
                 ("weight_share_chance", chance),
                 ("weight_share_relative", judged.relative),
             ):
@@ -220,7 +222,9 @@ def _sentence(judged: Verdict) -> str:
     return (
         f"{judged.sentence} On a scale from 0, that random circuit, to 1, those halves, the share "
         f"is {judged.relative.value:.2f} ({_range(judged.relative)}). Edges that act the same way "
-        f"in both circuits, helping or hindering, carry {percent(judged.same_sign.value)} %."
+        f"in both circuits, helping or hindering, carry {percent(judged.same_sign.value)} %. "
+        f"Before learning, the model's {judged.task} circuit had {percent(judged.before.value)} % "
+        "of its weight there."
     )
 
 
