@@ -8,7 +8,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from timelapse.circuits.summary import RunTables, collect, summary_table, summary_text
+from timelapse.circuits.summary.runs import RunTables, collect
+from timelapse.circuits.summary.table import summary_table
+from timelapse.circuits.summary.text import summary_text
 from timelapse.errors import UserError
 from timelapse.tables import COMPARISON, HEADS, SUMMARY, WIN_RATE
 
@@ -50,6 +52,7 @@ def _comparison(task: str, share: float, bases: tuple[str, ...]) -> pa.Table:
         for base in bases:
             rows += [
                 row("weight_share", share, base),
+                row("weight_share", 0.25, base, steps=(FIRST, FIRST)),
                 row("weight_share_same_sign", share - 0.1, base),
                 row("weight_share_chance", 0.06, base),
                 row("weight_share_relative", (share - 0.06) / 0.85, base, null=1.0),
@@ -93,7 +96,10 @@ def test_the_sentence_comes_first(tmp_path: Path) -> None:
         "lies on edges that were already in the base model's ioi2 circuit; two halves of the same "
         "final prompts share 91 %, a random circuit of that size 6 %. On a scale from 0"
     )
-    assert text.splitlines()[2].endswith("helping or hindering, carry 73 %.")
+    assert text.splitlines()[2].endswith(
+        "helping or hindering, carry 73 %. Before learning, the model's ioi3 circuit had 25 % of "
+        "its weight there."
+    )
 
 
 def test_win_rates_overlaps_and_heads_follow(tmp_path: Path) -> None:
@@ -151,6 +157,7 @@ def test_the_table_has_the_same_rows_for_every_run(tmp_path: Path) -> None:
     assert [share[name] for name in ("value", "ci_low", "ci_high", "null_mean")] == pytest.approx(
         [0.83, 0.78, 0.88, 0.91]
     )
+    assert of_each[0]["ioi3", "weight_share_before:ioi2"]["value"] == pytest.approx(0.25)
     assert of_each[1]["ioi3", "weight_share:ioi2"]["value"] == pytest.approx(0.3)
     assert of_each[0]["ioi2", "win_rate:last"]["value"] == pytest.approx(0.9)
     assert of_each[0]["ioi3", "heads:added"]["value"] == 1

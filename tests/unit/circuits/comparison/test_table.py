@@ -11,13 +11,13 @@ from circuits.comparison.handmade import FOUR_HEADS, Edges, merged, path, row, s
 from timelapse.circuits.comparison import table
 from timelapse.circuits.comparison.measures import LAYER_CHANGE, OVERLAPS, RELATIVE
 from timelapse.circuits.comparison.pairs import compared_steps, pairs_across, pairs_within
-from timelapse.circuits.comparison.table import Settings, compare
+from timelapse.circuits.comparison.table import ComparisonSettings, compare
 from timelapse.circuits.comparison.verdict import Verdict, estimate, verdict
 from timelapse.circuits.samples import EdgeSamples
 from timelapse.errors import UserError
 from timelapse.tables import COMPARISON
 
-SETTINGS = Settings(edges=8, checkpoints=5, resamples=100, splits=20, seed=0)
+SETTINGS = ComparisonSettings(edges=8, checkpoints=5, resamples=100, splits=20, seed=0)
 EASY = merged(path("a0.h0", "a1.h0", score=-3.0), path("a0.h1", score=-2.0))
 OWN = merged(path("a0.h2", "a1.h2", score=-3.0), path("a0.h3", score=-2.0))
 WEAK = path("a0.h0", "a1.h1", score=-0.5)
@@ -198,7 +198,7 @@ def test_a_smaller_memory_changes_nothing(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_few_checkpoints_are_spread_evenly_with_both_ends(tmp_path: Path) -> None:
-    few = Settings(edges=8, checkpoints=3, resamples=10, splits=5, seed=0)
+    few = ComparisonSettings(edges=8, checkpoints=3, resamples=10, splits=5, seed=0)
     found = compare("ioi3", run(tmp_path, OWN), FOUR_HEADS, few)
     assert sorted({*found["step_a"].to_pylist(), *found["step_b"].to_pylist()}) == [0, 16, 24]
     assert compared_steps(range(0, 192, 8), 4) == (0, 64, 120, 184)
@@ -216,7 +216,7 @@ def test_pairs_stand_once() -> None:
 def test_equal_seeds_give_equal_tables_and_others_other_intervals(tmp_path: Path) -> None:
     samples = run(tmp_path, OWN)
     first, again = (compare("ioi3", samples, FOUR_HEADS, SETTINGS) for _ in range(2))
-    other = compare("ioi3", samples, FOUR_HEADS, Settings(8, 5, 100, 20, seed=1))
+    other = compare("ioi3", samples, FOUR_HEADS, ComparisonSettings(8, 5, 100, 20, seed=1))
     assert first.equals(again)
     plain = [found.filter(pc.not_equal(found["measure"], RELATIVE)) for found in (first, other)]
     assert numbers(plain[0]) == pytest.approx(numbers(plain[1]), nan_ok=True)

@@ -22,7 +22,7 @@ def test_the_whole_interval_must_lie_on_one_side_of_a_half(
 ) -> None:
     share = Estimate(0.826, 0.791, 0.858, 0.913)
     relative = Estimate(value, low, high, 1.0)
-    found = Verdict("ioi2", "ioi3", share, share, 0.06, relative)
+    found = Verdict("ioi2", "ioi3", share, share, share, 0.06, relative)
     assert found.word == word
     assert found.sentence == (
         f"**{word.capitalize()}**: 83 % (95 % interval 79–86 %) of the weight of the final ioi3 "
