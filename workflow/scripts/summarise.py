@@ -8,7 +8,9 @@ from job import start
 def main(smk):
     import pyarrow.parquet as pq
 
-    from timelapse.circuits.summary import collect, summary_table, summary_text
+    from timelapse.circuits.summary.runs import collect
+    from timelapse.circuits.summary.table import summary_table
+    from timelapse.circuits.summary.text import summary_text
 
     runs = collect(smk.params.task, smk.input.comparisons, smk.input.heads, smk.input.win_rates)
     run = runs.pop(smk.wildcards.run)
