@@ -128,7 +128,7 @@ def _recorded(
     names = [*(name(layer) for layer in layers for name in kinds), hooks.resid_post(layers[-1])]
     recorder = Recorder()
     with bridge.hooks(fwd_hooks=[recorder.keep(name) for name in names]):
-        logits = prefix.last_logits(bridge, tokens)
+        logits = prefix.run(bridge, tokens)[:, -1]
     dtype = torch.promote_types(logits.dtype, torch.float32)
     return {name: recorder[name].to(dtype) for name in names}, logits
 

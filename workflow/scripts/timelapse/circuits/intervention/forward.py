@@ -119,7 +119,7 @@ class _Pass:
         n = self._differences.shape[0]
         prompts, prefix = self._prompts.repeated(n), self._ablation.prefix.repeated(n)
         with self._bridge.hooks(fwd_hooks=self._hooks()):
-            logits = prefix.last_logits(self._bridge, prompts.tokens)
+            logits = prefix.run(self._bridge, prompts.tokens)[:, -1]
         return logit_difference(logits, prompts.answer, prompts.foils).unflatten(0, (n, -1))
 
     def _hooks(self) -> list[hooks.Hook]:
