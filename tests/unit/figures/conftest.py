@@ -1,14 +1,19 @@
 """Probe tables that look like a real run's: effects that grow in some heads while others fade."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from matplotlib.figure import Figure
 
 from timelapse import tables
+from timelapse.figures.overviews import Overview, overview_named
+from timelapse.figures.pages.renderers import overview_figure
+from timelapse.study import Run
 
 STEPS = tuple(range(0, 192, 8))
 CORRUPTIONS = ("first", "second", "abc")
@@ -41,9 +46,11 @@ def own(tmp_path: Path) -> Tables:
     return write_run(tmp_path, layers=2, heads=3, steps=(0, 64, 184))
 
 
-def write_run(folder: Path, layers: int, heads: int, steps: tuple[int, ...] = STEPS) -> Tables:
+def write_run(
+    folder: Path, layers: int, heads: int, steps: tuple[int, ...] = STEPS, seed: int = 0
+) -> Tables:
     """Write one file for each table and step; returns the paths of each table."""
-    random = np.random.default_rng(layers * 100 + heads)
+    random = np.random.default_rng(layers * 100 + heads + seed)
     makers = {
         "win_rate": _win_rate,
         "logit_diff": _logit_diff(layers, heads, random),
@@ -53,15 +60,81 @@ def write_run(folder: Path, layers: int, heads: int, steps: tuple[int, ...] = ST
         "attention_change": _attention_change(layers, heads, random),
         "head_roles": _head_roles(layers, heads, random),
         "logit_lens": _logit_lens(layers, random),
+        "faithfulness": _faithfulness(layers, heads, random),
+        "circuit_quality": _circuit_quality(layers, heads, random),
     }
     paths: Tables = {name: [] for name in makers}
     for name, make in makers.items():
         (folder / name).mkdir(parents=True, exist_ok=True)
         for step in steps:
             path = folder / name / f"step-{step:06d}.parquet"
-            pq.write_table(make(step, 1 / (1 + np.exp(-(step - 50) / 22))), path)
+            pq.write_table(make(step, _learned(step)), path)
             paths[name].append(path)
     return paths
+
+
+@dataclass(frozen=True)
+class MadeUp:
+    """A made-up run and where its tables lie.
+
+    Attributes:
+        folder: what the paths of its tables are relative to.
+        run: its tasks and steps.
+    """
+
+    folder: Path
+    run: Run
+
+    def inputs(self, overview: Overview, task: str | None = None) -> list[Path]:
+        """The files that an overview asks for."""
+        return [self.folder / path for path in overview.inputs(self.run, task)]
+
+    def scene(self, name: str, task: str | None = "ioi3", **options: object) -> Figure:
+        """An overview, drawn."""
+        overview = overview_named(name)
+        about = None if overview.of_run else task
+        return overview_figure(name, self.inputs(overview, about), self.run.name, about, options)
+
+
+@pytest.fixture(scope="session")
+def study(tmp_path_factory: pytest.TempPathFactory) -> MadeUp:
+    """A run of four layers with four heads on two tasks."""
+    return write_study(tmp_path_factory.mktemp("study"), layers=4, heads=4)
+
+
+@pytest.fixture(scope="session")
+def large_study(tmp_path_factory: pytest.TempPathFactory) -> MadeUp:
+    """A run of GPT-2 small's shape at three steps."""
+    return write_study(tmp_path_factory.mktemp("large"), layers=12, heads=12, steps=(0, 64, 184))
+
+
+@pytest.fixture
+def own_study(tmp_path: Path) -> MadeUp:
+    """A run at three steps whose tables a test may spoil."""
+    return write_study(tmp_path, layers=2, heads=3, steps=(0, 64, 184))
+
+
+def write_study(
+    folder: Path,
+    layers: int,
+    heads: int,
+    steps: tuple[int, ...] = STEPS,
+    tasks: tuple[str, ...] = ("ioi2", "ioi3"),
+) -> MadeUp:
+    """Write all tables of a run, where the workflow writes them."""
+    run = Run("two_to_three", "base", tasks[-1], tasks, steps, {}, 0)
+    for number, task in enumerate(tasks):
+        home = folder / "results" / "runs" / run.name / task
+        write_run(home, layers, heads, steps, seed=number)
+        random = np.random.default_rng(layers * 100 + heads + number)
+        comparison = made_up_comparison(layers, heads, steps, task, tasks, random)
+        pq.write_table(comparison, home / "comparison.parquet")
+        pq.write_table(_heads_table(layers, heads, steps, random), home / "heads.parquet")
+    return MadeUp(folder, run)
+
+
+def _learned(step: int) -> float:
+    return 1 / (1 + np.exp(-(step - 50) / 22))
 
 
 def _win_rate(step: int, learned: float) -> pa.Table:
@@ -355,3 +428,193 @@ def _logit_lens(layers: int, random: np.random.Generator) -> MakeTable:
         return pa.Table.from_pylist(rows, schema=tables.LOGIT_LENS)
 
     return make
+
+
+FRACTIONS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+SIZES = {"size_50": 0.5, "size_80": 0.8, "size_90": 0.9, "size_95": 0.95}
+
+
+def _needed(number: int, learned: float, total: int) -> float:
+    """How many edges half of the behaviour needs."""
+    return total * (0.02 + 0.01 * number) * (1.6 - learned)
+
+
+def _faithfulness(layers: int, heads: int, random: np.random.Generator) -> MakeTable:
+    """Circuits that keep little of a half-trained model and more of a trained one."""
+    total = len(edge_names(layers, heads))
+
+    def make(step: int, learned: float) -> pa.Table:
+        rows = []
+        for number, corruption in enumerate(CORRUPTIONS):
+            half = _needed(number, learned, total)
+            for fraction in FRACTIONS:
+                n = total if fraction == 1 else int(0.8 * fraction * total)
+                kept = 1.0 if fraction == 1 else n / (n + half) + random.normal(0, 0.02)
+                error = 0.0 if fraction == 1 else 0.05
+                rows.append(
+                    {
+                        "step": step,
+                        "corruption": corruption,
+                        "method": "eap",
+                        "fraction": fraction,
+                        "n_edges": n,
+                        "faithfulness": kept,
+                        "ci_low": kept - error,
+                        "ci_high": kept + error,
+                        "completeness": 0.0 if fraction == 1 else 1.0 - n / (n + 0.6 * half),
+                        "weighted_size": 0.9 * n,
+                    }
+                )
+        return pa.Table.from_pylist(rows, schema=tables.FAITHFULNESS)
+
+    return make
+
+
+def _circuit_quality(layers: int, heads: int, random: np.random.Generator) -> MakeTable:
+    """Sizes, some of which no circuit reaches, and the areas."""
+    total = len(edge_names(layers, heads))
+
+    def make(step: int, learned: float) -> pa.Table:
+        rows = []
+        for number, corruption in enumerate(CORRUPTIONS):
+            half = _needed(number, learned, total)
+            for name, share in SIZES.items():
+                n: float | None = half * share / (1 - share) * random.uniform(0.9, 1.1)
+                if n is not None and n > total:
+                    n = None
+                rows.append(_quality(step, corruption, name, n, 0.15))
+            rows.append(_quality(step, corruption, "CMD", 0.3, 0.1))
+        return pa.Table.from_pylist(rows, schema=tables.CIRCUIT_QUALITY)
+
+    return make
+
+
+def _quality(
+    step: int, corruption: str, measure: str, value: float | None, doubt: float
+) -> dict[str, object]:
+    return {
+        "step": step,
+        "corruption": corruption,
+        "method": "eap",
+        "measure": measure,
+        "value": value,
+        "ci_low": None if value is None else value * (1 - doubt),
+        "ci_high": None if value is None else value * (1 + doubt),
+    }
+
+
+def _heads_table(
+    layers: int, heads: int, steps: tuple[int, ...], random: np.random.Generator
+) -> pa.Table:
+    """Scores that mostly fade away, a few that grow, and labels that follow from them."""
+    places = _heads(layers, heads)
+    before = random.normal(0, 0.04, len(places)) - random.exponential(0.15, len(places)) ** 2 * 6
+    after = before * random.uniform(0.2, 1.8, len(places))
+    after[random.choice(len(places), 2, replace=False)] = -0.9, 0.5
+    after[np.argmin(before)] = -0.01
+    rows = []
+    for step in steps:
+        now = before + _learned(step) * (after - before) + random.normal(0, 0.01, len(places))
+        for at, (layer, head) in enumerate(places):
+            there, gone = abs(now[at]) > 0.08, abs(before[at]) <= 0.08
+            growth = abs(now[at]) / abs(before[at])
+            label = "" if gone else "lost"
+            if there and (gone or now[at] * before[at] < 0):
+                label = "added"
+            elif there:
+                label = "amplified" if growth > 1.2 else "weakened" if growth < 0.8 else "kept"
+            rows.append(
+                {
+                    "step": step,
+                    "layer": layer,
+                    "head": head,
+                    "score": now[at],
+                    "ci_low": now[at] - 0.03 - 0.06 * abs(now[at]),
+                    "ci_high": now[at] + 0.03 + 0.06 * abs(now[at]),
+                    "label": label,
+                }
+            )
+    return pa.Table.from_pylist(rows, schema=tables.HEADS)
+
+
+def made_up_comparison(
+    layers: int,
+    heads: int,
+    steps: tuple[int, ...],
+    task: str,
+    tasks: tuple[str, ...],
+    random: np.random.Generator,
+) -> pa.Table:
+    """Overlaps that fall while the model learns, at up to twelve of the steps."""
+    chosen = [steps[at] for at in np.linspace(0, len(steps) - 1, min(12, len(steps))).astype(int)]
+    parts = [f"{kind}{layer}" for layer in range(layers) for kind in "am"] + ["logits"]
+    weight = dict(zip(parts, random.exponential(1.0, len(parts)), strict=True))
+    moved = random.normal(0, 0.15, (2, layers * heads)) ** 3 * 30
+    rows: list[dict[str, object]] = []
+
+    def add(
+        pair: tuple[int, int],
+        other: str,
+        measure: str,
+        value: float,
+        doubt: float,
+        null: float | None,
+    ) -> None:
+        rows.append(
+            {
+                "step_a": pair[0],
+                "step_b": pair[1],
+                "task_a": other,
+                "task_b": task,
+                "measure": measure,
+                "value": value,
+                "ci_low": value - doubt,
+                "ci_high": value + doubt,
+                "null_mean": null,
+            }
+        )
+
+    for pair, other in _pairs(chosen, task, tasks):
+        far = abs(_learned(pair[1]) - _learned(pair[0])) + 0.5 * (other != task)
+        same = pair[0] == pair[1] and other == task
+        overlap = 1.0 if same else 0.9 - 0.45 * far + random.normal(0, 0.02)
+        doubt = 0.0 if same else 0.06
+        for sign, loss in (("", 0.0), ("signed_", 0.03)):
+            value = overlap - loss * (not same)
+            add(pair, other, f"{sign}edge_jaccard", 0.05 + 0.95 * value, doubt, 0.88 - loss)
+            add(pair, other, f"{sign}edge_jaccard_corrected", value, doubt, 0.85 - loss)
+        flips = 60 * (1 - overlap)
+        add(pair, other, "edge_flips", flips, 60 * doubt, 9.0)
+        add(pair, other, "edge_flips_changed_node", 0.35 * flips, 25 * doubt, 2.5)
+        add(pair, other, "edge_flips_same_nodes", 0.65 * flips, 40 * doubt, 6.5)
+        for part, size in weight.items():
+            change = 0.0 if same else size * far + 0.05
+            add(pair, other, f"layer_change:{part}", change, 0.1 * change, 0.15 + 0.05 * size)
+    for a in chosen:
+        for b in chosen:
+            far = abs(_learned(b) - _learned(a))
+            value = 0.92 - 0.5 * far + 0.05 * (a < b) + random.normal(0, 0.02)
+            add((a, b), task, "cross_faithfulness", value, 0.05, 0.9)
+    for other in tasks:
+        for b in chosen if other != task else ():
+            for a in dict.fromkeys((b, chosen[0])):
+                value = 0.3 + 0.4 * _learned(b) - 0.15 * (a != b) + random.normal(0, 0.02)
+                add((a, b), other, "cross_task_faithfulness", value, 0.07, 0.9)
+    for b in chosen[1:]:
+        for side, pair in enumerate(((chosen[0], b), (b, chosen[0]))):
+            for at, (layer, head) in enumerate(_heads(layers, heads)):
+                value = _learned(b) * moved[side, at]
+                add(pair, task, f"head_transplant:a{layer}.h{head}", value, 0.03, None)
+    return pa.Table.from_pylist(rows, schema=tables.COMPARISON)
+
+
+def _pairs(
+    steps: list[int], task: str, tasks: tuple[str, ...]
+) -> Iterator[tuple[tuple[int, int], str]]:
+    for at, a in enumerate(steps):
+        for b in steps[at:]:
+            yield (a, b), task
+    for other in tasks:
+        if other != task:
+            yield from (((step, step), other) for step in steps)
+            yield from (((steps[0], step), other) for step in steps[1:])

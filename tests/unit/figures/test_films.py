@@ -113,9 +113,8 @@ for kind in KINDS.values():
     write_png(frames[-1], out / "a.png")
     write_gif(frames, out / "a.gif")
     scene.write_svg(scene.steps[-1], out / "a.svg")
-    found[kind.name] = [
-        hashlib.sha256((out / name).read_bytes()).hexdigest() for name in ("a.png", "a.gif", "a.svg")
-    ]
+    files = [out / name for name in ("a.png", "a.gif", "a.svg")]
+    found[kind.name] = [hashlib.sha256(path.read_bytes()).hexdigest() for path in files]
 print(json.dumps(found))
 """
 

@@ -2,17 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float
 
 from timelapse.circuits.graph import GraphShape, Source, Target
-from timelapse.circuits.selection import shape_of, strongest
+from timelapse.circuits.naming import edge_numbers, shape_of
+from timelapse.circuits.selection import choose
 from timelapse.errors import UserError
 from timelapse.figures import style
 from timelapse.figures.held import Held
@@ -157,15 +157,14 @@ def _attributes(edge: Edge, step: int, corruption: str) -> dict[str, object]:
 
 @dataclass(frozen=True)
 class Scores:
-    """An edges table of one method as arrays; nan where the table has no row.
+    """An edges table of one method as arrays; NaN where the table has no row.
 
     Attributes:
         shape: the graph of the model.
         method: what scored the edges.
         steps: ascending.
         corruptions: in the order of the table.
-        pairs: source and target of every edge.
-        score: in logits.
+        score: in logits, in the order of `GraphShape.edges`.
         std_error: of the scores.
     """
 
@@ -173,15 +172,14 @@ class Scores:
     method: str
     steps: tuple[int, ...]
     corruptions: tuple[str, ...]
-    pairs: tuple[tuple[Source, Target], ...]
     score: Float[np.ndarray, "step corruption edge"]
     std_error: Float[np.ndarray, "step corruption edge"]
 
     def of(self, corruption: str | None, source: str | Path) -> "Scores":
         """These scores under one corruption, or pooled over all; all of them if None.
 
-        Errors of different corruptions are of the same prompts: the mean of the errors is an upper
-        bound for the error of the mean.
+        Errors under different corruptions are of the same prompts: the mean of the errors is an
+        upper bound for the error of the mean.
 
         Raises:
             UserError: there is no such corruption.
@@ -198,32 +196,8 @@ class Scores:
             raise UserError(
                 source, "corruption", f"no edges under {corruption}", f"Choose among {names}"
             )
-        return Scores(
-            self.shape,
-            self.method,
-            self.steps,
-            (corruption,),
-            self.pairs,
-            score[:, None],
-            error[:, None],
-        )
-
-    def circuit(self, step: int, corruption: int, n: int) -> Int[np.ndarray, "kept"]:
-        """Which edges make the circuit of size `n`, the strongest first."""
-        scored = self._names.append_column("score", pa.array(self.score[step, corruption]))
-        chosen = strongest(scored, n, self.shape)
-        return chosen["at"].to_numpy()
-
-    @cached_property
-    def _names(self) -> pa.Table:
-        sources, targets = zip(*self.pairs, strict=True)
-        return pa.table(
-            {
-                "source": [node.name for node in sources],
-                "target": [node.name for node in targets],
-                "at": np.arange(len(self.pairs)),
-            }
-        )
+        one = score[:, None], error[:, None]
+        return Scores(self.shape, self.method, self.steps, (corruption,), *one)
 
 
 def read_scores(table: pa.Table, method: str | None, source: str | Path) -> Scores:
@@ -235,7 +209,7 @@ def read_scores(table: pa.Table, method: str | None, source: str | Path) -> Scor
         source: where the table comes from, for messages.
 
     Raises:
-        UserError: the method is not there, or a name is no node's.
+        UserError: the method is not there, or a row's edge is none of a model's graph.
     """
     table = table.filter(pc.is_valid(table["target"]))
     methods = [str(name) for name in pc.unique(table["method"]).to_pylist()]
@@ -247,40 +221,21 @@ def read_scores(table: pa.Table, method: str | None, source: str | Path) -> Scor
     chosen = method or methods[0]
     if len(methods) > 1:
         table = table.filter(pc.equal(table["method"], chosen))
-    corruptions, corruption = _coded(table["corruption"])
-    sources, writer = _coded(table["source"])
-    targets, reader = _coded(table["target"])
+    ends = (pc.unique(table[end]).to_pylist() for end in ("source", "target"))
     try:
-        shape = shape_of({*sources, *targets})
+        shape = shape_of(name for names in ends for name in names)
+        edge = edge_numbers(table, shape)
     except ValueError as error:
         raise UserError(source, "source", str(error), REBUILD) from error
+    encoded = table["corruption"].cast(pa.string()).combine_chunks().dictionary_encode()
+    corruptions = tuple(encoded.dictionary.to_pylist())
     steps, step = np.unique(table["step"].to_numpy(), return_inverse=True)
-    pairs, edge = np.unique(writer.astype(np.int64) * len(targets) + reader, return_inverse=True)
-    score, std_error = np.full((2, len(steps), len(corruptions), len(pairs)), np.nan)
-    score[step, corruption, edge] = table["score"].to_numpy()
-    std_error[step, corruption, edge] = table["std_error"].to_numpy()
-    writers = {node.name: node for node in shape.sources}
-    readers = {node.name: node for node in shape.targets}
-    return Scores(
-        shape,
-        chosen,
-        tuple(map(int, steps)),
-        corruptions,
-        tuple(
-            (writers[sources[pair // len(targets)]], readers[targets[pair % len(targets)]])
-            for pair in pairs.tolist()
-        ),
-        score,
-        std_error,
-    )
-
-
-def _coded(column: pa.ChunkedArray) -> tuple[tuple[str, ...], Int[np.ndarray, "row"]]:
-    """The names in a column, in the order in which they appear, and each row's place in them."""
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(pa.string())
-    encoded = column.combine_chunks().dictionary_encode()
-    return tuple(encoded.dictionary.to_pylist()), encoded.indices.to_numpy()
+    size = (2, len(steps), len(corruptions), len(shape.edges))
+    score, std_error = np.full(size, np.nan, dtype=np.float32)
+    place = step, encoded.indices.to_numpy(), edge
+    score[place] = table["score"].to_numpy()
+    std_error[place] = table["std_error"].to_numpy()
+    return Scores(shape, chosen, tuple(map(int, steps)), corruptions, score, std_error)
 
 
 def select(scores: Scores, n: int) -> Selection:
@@ -293,20 +248,14 @@ def select(scores: Scores, n: int) -> Selection:
         raise UserError(
             "config", "figures.circuit.edges", f"{n} is no number of edges", "Ask for one"
         )
+    kept = choose(scores.score, scores.shape, n)
     edges, lost = {}, {}
     for number, corruption in enumerate(scores.corruptions):
-        first = scores.circuit(0, number, n)
         for index, step in enumerate(scores.steps):
-            now = scores.circuit(index, number, n)
-            at_first = set(first.tolist())
-            edges[step, corruption] = tuple(
-                _edge(scores, index, number, at, "kept" if at in at_first else "added")
-                for at in now.tolist()
-            )
-            gone = first[~np.isin(first, now)]
-            lost[step, corruption] = tuple(
-                _edge(scores, index, number, at, "lost") for at in gone.tolist()
-            )
+            now, first = kept[index, number], kept[0, number]
+            at = scores, index, number
+            edges[step, corruption] = _edges(*at, {"kept": now & first, "added": now & ~first})
+            lost[step, corruption] = _edges(*at, {"lost": first & ~now})
     return Selection(scores.shape, scores.steps, scores.corruptions, scores.method, edges, lost)
 
 
@@ -315,13 +264,28 @@ def in_words(corruption: str) -> str:
     return "all corruptions pooled" if corruption == POOLED else f"corruption: {corruption}"
 
 
-def _edge(scores: Scores, step: int, corruption: int, at: int, change: Change) -> Edge:
-    source, target = scores.pairs[at]
-    return Edge(
-        source,
-        target,
-        float(scores.score[step, corruption, at]),
-        float(scores.std_error[step, corruption, at]),
-        float(scores.score[0, corruption, at]),
-        change,
-    )
+def _edges(
+    scores: Scores, step: int, corruption: int, parts: Mapping[Change, Bool[np.ndarray, "edge"]]
+) -> tuple[Edge, ...]:
+    """The edges of some parts, the strongest first; those lost by what they were at first."""
+    at = step, corruption
+    score, error, before = scores.score[at], scores.std_error[at], scores.score[0, corruption]
+    change = {
+        number: name for name, part in parts.items() for number in np.flatnonzero(part).tolist()
+    }
+    found = [
+        Edge(
+            *scores.shape.edges[number],
+            float(score[number]),
+            float(error[number]),
+            float(before[number]),
+            name,
+        )
+        for number, name in change.items()
+    ]
+    return tuple(sorted(found, key=_strongest_first))
+
+
+def _strongest_first(edge: Edge) -> tuple[float, str, str]:
+    size = abs(edge.before if edge.change == "lost" else edge.score)
+    return -size, edge.source.name, edge.target.name

@@ -22,6 +22,7 @@ from timelapse.figures.plots import (
     Ranking,
     Roles,
     Scatter,
+    SizeCurves,
 )
 
 LOGIT_DIFFERENCE = "logit difference (logits)"
@@ -167,6 +168,21 @@ _ALL = (
         plot=Circuit(),
         options=("edges", "method", "corruption"),
         extras={"head_roles": tables.HEAD_ROLES},
+    ),
+    Kind(
+        name="faithfulness",
+        table="faithfulness",
+        schema=tables.FAITHFULNESS,
+        title="How much of the behaviour circuits keep",
+        plot=SizeCurves(
+            x="n_edges",
+            xlabel="edges in the circuit",
+            panel={
+                "faithfulness": "faithfulness: what the circuit keeps",
+                "completeness": "completeness: what is kept without its edges",
+            },
+            interval="faithfulness",
+        ),
     ),
     Kind(
         name="attention",

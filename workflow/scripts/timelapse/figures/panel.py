@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -43,7 +43,7 @@ class Stroke:
     target: Target
     color: str
     width: float
-    dashes: Literal["-", "--"] = "-"
+    dashes: style.Dashes = "-"
     ghost: bool = False
     halo: str | None = None
     halo_width: float = 5.0

@@ -164,4 +164,23 @@ class Roles:
     top: int = 8
 
 
-Plot = Line | Bars | Heatmap | Scatter | Circuit | Curves | Ranking | Roles
+@dataclass(frozen=True)
+class SizeCurves:
+    """What circuits keep, over their sizes: a panel for each measure, a line for each corruption.
+
+    Attributes:
+        x: the column of sizes, on a logarithmic axis.
+        xlabel: what the sizes are.
+        panel: the columns of measures, and what each is.
+        interval: the measure that has an interval, in ci_low and ci_high.
+        reach: the lowest and highest value that the axes show.
+    """
+
+    x: str
+    xlabel: str
+    panel: Mapping[str, str]
+    interval: str
+    reach: tuple[float, float] = (-0.5, 1.6)
+
+
+Plot = Line | Bars | Heatmap | Scatter | Circuit | Curves | Ranking | Roles | SizeCurves

@@ -80,6 +80,11 @@ def where(table: pa.Table, conditions: "Mapping[str, Key]", source: str | Path) 
     return chosen
 
 
+def first_method(table: pa.Table) -> pa.Table:
+    """The rows of the method that comes first in a table."""
+    return table.filter(pc.equal(table["method"], pc.unique(table["method"])[0]))
+
+
 @dataclass(frozen=True)
 class Pivot:
     """Values on a grid: the step first, then one axis for each column that was asked for.

@@ -21,10 +21,12 @@ from timelapse.figures.plots import (
     Ranking,
     Roles,
     Scatter,
+    SizeCurves,
 )
 from timelapse.figures.ranking import RankingDrawing
 from timelapse.figures.roles import RolesDrawing
 from timelapse.figures.scatter import ScatterDrawing
+from timelapse.figures.size_curves import SizeCurvesDrawing
 
 _RENDERERS: Mapping[type, Callable[..., Drawing]] = {
     Line: LineDrawing,
@@ -35,6 +37,7 @@ _RENDERERS: Mapping[type, Callable[..., Drawing]] = {
     Ranking: RankingDrawing,
     Roles: RolesDrawing,
     Circuit: CircuitDrawing,
+    SizeCurves: SizeCurvesDrawing,
 }
 
 

@@ -33,9 +33,8 @@ def strokes_of(edges: Sequence[Edge], lost: Sequence[Edge], largest: float) -> l
         lost: what the first step's circuit has besides.
         largest: the |score| of the widest stroke.
     """
-    crowd = min(max(len(edges) - FEW, 0) / (MANY - FEW), 1.0)
-    palest = 1.0 - (1.0 - PALEST) * crowd
-    halo_width = HALO_WIDTHS[0] + crowd * (HALO_WIDTHS[1] - HALO_WIDTHS[0])
+    palest = palest_of(len(edges))
+    halo_width = HALO_WIDTHS[0] + _crowd(len(edges)) * (HALO_WIDTHS[1] - HALO_WIDTHS[0])
     ghosts = [
         Stroke(
             edge.source,
@@ -50,7 +49,7 @@ def strokes_of(edges: Sequence[Edge], lost: Sequence[Edge], largest: float) -> l
     strokes = []
     for edge in reversed(edges):
         part = abs(edge.score) / largest
-        strength = palest + (1.0 - palest) * part**0.4
+        strength = strength_of(part, palest)
         strokes.append(
             Stroke(
                 edge.source,
@@ -62,6 +61,20 @@ def strokes_of(edges: Sequence[Edge], lost: Sequence[Edge], largest: float) -> l
             )
         )
     return [*ghosts, *strokes]
+
+
+def palest_of(n_edges: int) -> float:
+    """How much of its colour the weakest edge of a circuit of this size keeps."""
+    return 1.0 - (1.0 - PALEST) * _crowd(n_edges)
+
+
+def strength_of(part: float, palest: float) -> float:
+    """How much of its colour an edge keeps; `part` is its share of the largest score."""
+    return palest + (1.0 - palest) * part**0.4
+
+
+def _crowd(n_edges: int) -> float:
+    return min(max(n_edges - FEW, 0) / (MANY - FEW), 1.0)
 
 
 def color_of(edge: Edge) -> str:

@@ -18,6 +18,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
+Dashes = Literal["-", "--", "-.", ":"]
+
 DPI = 100
 WIDTH = 12.0
 HEADER = 1.05
@@ -35,6 +37,9 @@ ROLES = (SKY, AMBER, GREEN, PURPLE, WINE, YELLOW)
 """The colours of the roles of heads, in the order of their table; none stands for a sign."""
 DIVERGING = matplotlib.colormaps["RdBu"].resampled(101)
 """Few enough colours for a GIF's palette."""
+SEQUENTIAL = matplotlib.colormaps["viridis"]
+AMOUNT = matplotlib.colormaps["Blues"]
+"""White for nothing."""
 
 TITLE, CAPTION, LABEL, TICK, SMALL, SMALLEST = 16.0, 12.0, 12.0, 11.0, 9.5, 6.5
 
@@ -137,6 +142,13 @@ def legend_above(axes: Axes, handles: Sequence[Artist]) -> None:
     )
 
 
-def line_handle(label: str, color: str, width: float, dashes: Literal["-", "--"] = "-") -> Line2D:
+def footnote(figure: Figure, words: str, left: float, up: float = 0.25) -> None:
+    """A small line of words at the foot of a figure, at a place in inches; shrunk until it fits."""
+    width, height = figure.get_size_inches()
+    text = figure.text(left / width, up / height, words, size=SMALL, color=MUTED, va="center")
+    fit(text, width - left - MARGIN)
+
+
+def line_handle(label: str, color: str, width: float, dashes: Dashes = "-") -> Line2D:
     """A legend entry that looks like a line."""
     return Line2D([], [], color=color, linewidth=width, linestyle=dashes, label=label)
