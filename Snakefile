@@ -25,4 +25,8 @@ include: "rules/report.smk"
 rule all:
     default_target: True
     input:
-        results(STUDY, {name: kind.table for name, kind in KINDS.items()}),
+        results(
+            STUDY,
+            films={name: kind.table for name, kind in KINDS.items()},
+            overviews={name: pictures(run) for name, run in STUDY.runs.items()},
+        ),

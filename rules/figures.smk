@@ -1,7 +1,7 @@
 # Pictures and films, drawn from probe tables alone: no model, no torch.
 # A film's job also draws its frames; a frame asked for by name is redrawn alone.
 from timelapse.figures.kinds import KINDS
-from timelapse.figures.overviews import OVERVIEWS
+from timelapse.figures.overviews import OVERVIEWS, pictures
 
 # A figure stands on the description of its own kind, which is among its params.
 DRAWING = [

@@ -43,7 +43,9 @@ def test_a_command_of_the_readme_is_accepted(default_study: Project, command: st
         assert default_study.planned(*arguments)
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/tables.md", "docs/tasks.md", "docs/circuits.md"])
+@pytest.mark.parametrize(
+    "document", ["README.md", "docs/tables.md", "docs/tasks.md", "docs/circuits.md"]
+)
 def test_links_lead_somewhere(document: str) -> None:
     text = (ROOT / document).read_text()
     links = re.findall(r"\]\(([^)#]+)\)", text)
