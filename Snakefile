@@ -19,13 +19,14 @@ include: "rules/activations.smk"
 include: "rules/probes.smk"
 include: "rules/circuits.smk"
 include: "rules/figures.smk"
+include: "rules/report.smk"
 
 
 rule all:
     default_target: True
     input:
-        [
-            result
-            for run in STUDY.runs.values()
-            for result in run.results(STUDY.probes, KINDS)
-        ],
+        results(
+            STUDY,
+            films={name: kind.table for name, kind in KINDS.items()},
+            overviews={name: pictures(run) for name, run in STUDY.runs.items()},
+        ),

@@ -8,6 +8,7 @@ sys.path.insert(0, str(SCRIPTS))
 from timelapse.errors import UserError
 from timelapse.preflight import check_embedded_models
 from timelapse.provenance import library_files
+from timelapse.results import results
 from timelapse.study import read_study
 from timelapse.tasks.spec import load_spec
 

@@ -1,6 +1,7 @@
 # Pictures and films, drawn from probe tables alone: no model, no torch.
 # A film's job also draws its frames; a frame asked for by name is redrawn alone.
 from timelapse.figures.kinds import KINDS
+from timelapse.figures.overviews import OVERVIEWS, pictures
 
 # A figure stands on the description of its own kind, which is among its params.
 DRAWING = [
@@ -12,26 +13,61 @@ GRAPHS = [kind.name for kind in KINDS.values() if kind.is_graph]
 PICTURES = [kind.name for kind in KINDS.values() if not kind.is_graph]
 
 
-rule draw_win_rate:
+OVERVIEW_DRAWING = [
+    file
+    for file in library_files(SCRIPTS / "draw_overview.py")
+    if not file.endswith("figures/overviews.py")
+]
+
+
+rule draw_run_overview:
     input:
-        tables=lambda wildcards: [
-            table
-            for task in STUDY.runs[wildcards.run].evaluate
-            for table in STUDY.runs[wildcards.run].tables("win_rate", task)
-        ],
-        code=library_files(SCRIPTS / "draw_win_rate.py"),
+        tables=lambda wildcards: OVERVIEWS[wildcards.overview].inputs(
+            STUDY.runs[wildcards.run]
+        ),
+        code=OVERVIEW_DRAWING,
     output:
-        "results/runs/{run}/figures/win_rate.png",
+        "results/runs/{run}/figures/{overview}.png",
     log:
-        "logs/draw_win_rate/{run}.log",
+        "logs/draw_overview/{run}-{overview}.log",
+    wildcard_constraints:
+        overview="|".join(name for name, one in OVERVIEWS.items() if one.of_run),
     conda:
         "../envs/figures.yaml"
     params:
-        tasks=lambda wildcards: STUDY.runs[wildcards.run].evaluate,
+        overview=lambda wildcards: wildcards.overview,
+        drawn=lambda wildcards: repr(OVERVIEWS[wildcards.overview]),
+        run=lambda wildcards: wildcards.run,
+        options=lambda wildcards: OVERVIEWS[wildcards.overview].settings(STUDY.figures),
     message:
-        "Drawing the win rates of run {wildcards.run}"
+        "Drawing {wildcards.overview} of run {wildcards.run}"
     script:
-        "../workflow/scripts/draw_win_rate.py"
+        "../workflow/scripts/draw_overview.py"
+
+
+rule draw_task_overview:
+    input:
+        tables=lambda wildcards: OVERVIEWS[wildcards.overview].inputs(
+            STUDY.runs[wildcards.run], wildcards.task
+        ),
+        code=OVERVIEW_DRAWING,
+    output:
+        "results/runs/{run}/{task}/figures/{overview}.png",
+    log:
+        "logs/draw_overview/{run}-{task}-{overview}.log",
+    wildcard_constraints:
+        overview="|".join(name for name, one in OVERVIEWS.items() if not one.of_run),
+    conda:
+        "../envs/figures.yaml"
+    params:
+        overview=lambda wildcards: wildcards.overview,
+        drawn=lambda wildcards: repr(OVERVIEWS[wildcards.overview]),
+        run=lambda wildcards: wildcards.run,
+        options=lambda wildcards: OVERVIEWS[wildcards.overview].settings(STUDY.figures),
+    message:
+        "Drawing {wildcards.overview} of run {wildcards.run} on {wildcards.task}"
+    script:
+        "../workflow/scripts/draw_overview.py"
 
 
 for run in STUDY.runs.values():
@@ -50,6 +86,11 @@ for run in STUDY.runs.values():
                 tables=lambda wildcards, run=run: run.tables(
                     KINDS[wildcards.figure].table, wildcards.task
                 ),
+                extras=lambda wildcards, run=run: [
+                    table
+                    for probe in KINDS[wildcards.figure].extras
+                    for table in run.tables(probe, wildcards.task)
+                ],
                 win_rates=run.tables("win_rate"),
                 code=DRAWING,
             output:

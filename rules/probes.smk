@@ -74,9 +74,7 @@ for run in STUDY.runs.values():
             gpu=1,
         params:
             probe=STUDY.probes["patching"],
-            corruptions=lambda wildcards: [
-                corruption.name for corruption in SPECS[wildcards.task].corruptions
-            ],
+            corruptions=lambda wildcards: SPECS[wildcards.task].schemes,
         message:
             f"Patching clean activations of run {run.name} into corrupted {{wildcards.task}} prompts"
         script:

@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 import yaml
+from snakemake.utils import update_config
 
 from timelapse.documents import read_yaml
 from timelapse.errors import UserError
-from timelapse.study import SCHEMA, Study, kept_steps, read_study
+from timelapse.run import kept_steps
+from timelapse.study import SCHEMA, Study, read_study
 
 ROOT = Path(__file__).parents[2]
 SMALL: dict[str, Any] = {
@@ -37,29 +39,60 @@ def test_a_schedule_keeps_its_steps_the_first_and_the_last(
     assert kept_steps(schedule, last) == kept
 
 
+def shipped(name: str) -> Study:
+    """A study of `studies/` laid over the default one, as Snakemake merges them."""
+    config = read_yaml(ROOT / "config.yaml")
+    update_config(config, read_yaml(ROOT / "studies" / name))
+    return read_study(config, [ROOT / "config.yaml", ROOT / "studies" / name], ROOT / "tasks")
+
+
 def test_the_shipped_studies_are_valid() -> None:
-    default = read_yaml(ROOT / "config.yaml")
-    assert (
-        len(read_study(default, [ROOT / "config.yaml"], ROOT / "tasks").runs["two_to_three"].steps)
-        == 24
-    )
+    default = read_study(read_yaml(ROOT / "config.yaml"), [], ROOT / "tasks")
+    assert len(default.runs["two_to_three"].steps) == 24
     for path in sorted((ROOT / "studies").glob("*.yaml")):
-        over = read_yaml(path)
-        merged = {key: {**default.get(key, {}), **value} for key, value in over.items()}
-        study = read_study(default | merged, [path], ROOT / "tasks")
-        assert set(over["runs"]) < set(study.runs)
+        assert "two_to_three" in shipped(path.name).runs
 
 
-def test_the_seeds_of_the_three_seed_study_differ_in_their_seed_alone() -> None:
-    default, over = read_yaml(ROOT / "config.yaml"), read_yaml(ROOT / "studies/three_seeds.yaml")
-    merged = {key: {**default[key], **value} for key, value in over.items()}
-    study = read_study(default | merged, [], ROOT / "tasks")
-    for seed in (1, 2):
-        model, run = study.models[f"base_seed{seed}"], study.runs[f"two_to_three_seed{seed}"]
+def test_a_repeat_differs_from_its_run_in_the_seed_alone() -> None:
+    study = shipped("three_seeds.yaml")
+    run = study.runs["two_to_three"]
+    assert run.repeats == ("two_to_three_seed1", "two_to_three_seed2")
+    for seed, name in zip((1, 2), run.repeats, strict=True):
+        model, repeat = study.models[f"base_seed{seed}"], study.runs[name]
         assert model.settings == study.models["base"].settings
-        assert run.training == study.runs["two_to_three"].training | {"seed": seed}
-        assert run.evaluate == study.runs["two_to_three"].evaluate
-        assert (model.seed, run.seed) == (seed, seed)
+        assert (model.seed, repeat.seed, repeat.model) == (seed, seed, model.name)
+        assert repeat.training == run.training | {"seed": seed}
+        assert (repeat.evaluate, repeat.repeats) == (run.evaluate, ())
+
+
+def test_a_repeat_starts_from_the_same_model_if_that_was_not_trained_here() -> None:
+    config = yaml.safe_load(yaml.safe_dump(SMALL))
+    config["models"]["base"] = {"hub": "gpt2"}
+    config["runs"]["tuned"]["seeds"] = [4]
+    study = study_of(config)
+    assert study.runs["tuned_seed4"].model == "base"
+    assert set(study.models) == {"base"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"seeds": [0]}, "0 is the run's own seed"),
+        ({"seeds": [3], "seed": 3}, "3 is the run's own seed"),
+        ({"seeds": [1]}, "makes a run 'tuned_seed1', which is there already"),
+        ({"seeds": [2]}, "makes a model 'base_seed2', which is there already"),
+    ],
+)
+def test_a_repeat_that_is_none_or_has_the_name_of_another_is_refused(
+    changes: dict[str, Any], problem: str
+) -> None:
+    config = yaml.safe_load(yaml.safe_dump(SMALL))
+    config["runs"]["tuned_seed1"] = dict(config["runs"]["tuned"])
+    config["models"]["base_seed2"] = {"embedded": {"mixture": {"ioi2": 2}}}
+    config["runs"]["tuned"] |= changes
+    with pytest.raises(UserError, match=problem) as caught:
+        study_of(config)
+    assert caught.value.key == "runs.tuned.seeds"
 
 
 def test_what_is_left_out_has_a_default() -> None:

@@ -36,7 +36,9 @@ probes:
   attention: {prompts: 6, batch: 4, heads: [a1.h0], examples: [0, 5]}
   head_roles: {prompts: 6, sequences: 6}
   logit_lens: {prompts: 5, batch: 4}
-  edges: {prompts: 4}
+  edges: {prompts: 4, methods: [EAP-IG, node], ig_steps: 2, positions: true}
+  faithfulness: {prompts: 4}
+comparison: {edges: 20, prompts: 4, resamples: 20, splits: 4}
 """
 
 

@@ -9,14 +9,16 @@ RUN = "results/runs/tiny"
 LIBRARY = "workflow/scripts/timelapse"
 MEASURED = {
     **{"win_rate_tiny": 2, "logit_diff_tiny": 2, "patching_tiny": 2, "edges_tiny": 2},
-    **{"attention_tiny": 2, "head_roles_tiny": 2, "logit_lens_tiny": 2},
+    **{"attention_tiny": 2, "head_roles_tiny": 2, "logit_lens_tiny": 2, "faithfulness_tiny": 2},
 }
-FILMS = {"draw_film_tiny": 34, "draw_graph_film_tiny": 2, "draw_win_rate": 1}
+COMPARED = {"transfer_tiny": 2, "compare_tiny": 2, "export_circuits_tiny": 2, "summarise_tiny": 1}
+OVERVIEWS = {"draw_task_overview": 18, "draw_run_overview": 3}
+FILMS = {"draw_film_tiny": 36, "draw_graph_film_tiny": 2} | OVERVIEWS
 READERS = {
     **{"logit_diff_tiny": 2, "attention_tiny": 2, "head_roles_tiny": 2, "logit_lens_tiny": 2},
     "draw_film_tiny": 14,
 }
-AFTER_FINETUNING = MEASURED | FILMS
+AFTER_FINETUNING = MEASURED | COMPARED | FILMS
 AFTER_BASE = {"train_embedded": 1, "finetune_tiny": 1} | AFTER_FINETUNING
 ALL = {"expand_task": 3} | AFTER_BASE
 

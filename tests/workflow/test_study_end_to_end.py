@@ -18,6 +18,10 @@ PROBES = {
     "logit_diff": tables.LOGIT_DIFF,
     "patching": tables.PATCHING,
     "edges": tables.EDGES,
+    "edge_samples": tables.EDGE_SAMPLES,
+    "edges_by_position": tables.EDGES_BY_POSITION,
+    "faithfulness": tables.FAITHFULNESS,
+    "circuit_quality": tables.CIRCUIT_QUALITY,
     "attention": tables.ATTENTION,
     "attention_change": tables.ATTENTION_CHANGE,
     "attention_pattern": tables.ATTENTION_PATTERN,
@@ -30,18 +34,30 @@ FIGURES = (
     *("patch_resid", "patch_attn", "patch_mlp"),
     *("patch_z", "patch_q", "patch_k", "patch_v", "patch_pattern"),
     *("out_vs_value", "out_vs_pattern"),
-    *("attention", "attention_change", "head_roles", "logit_lens"),
+    *("attention", "attention_change", "head_roles", "logit_lens", "faithfulness"),
 )
+OF_A_TASK = (
+    *("circuit_first_last", "circuit_sizes", "edge_overlap", "cross_faithfulness"),
+    *("head_trajectories", "win_rate_overlap", "layer_change", "head_transplant", "edge_flips"),
+)
+OF_THE_RUN = ("win_rate", "circuit_tasks", "cross_task")
 
 
 def expected_files() -> set[str]:
-    files = {f"{RUN}/training.parquet", f"{RUN}/figures/win_rate.png"}
+    files = {f"{RUN}/training.parquet", f"{RUN}/summary.parquet", f"{RUN}/summary.md"}
+    files |= {f"{RUN}/figures/{overview}.png" for overview in OF_THE_RUN}
     for task in ("ioi2", "ioi3"):
+        files |= {f"{RUN}/{task}/{name}.parquet" for name in ("comparison", "transfer", "heads")}
+        files |= {f"{RUN}/{task}/figures/{overview}.png" for overview in OF_A_TASK}
         for step in STEPS:
             files |= {f"{RUN}/{task}/{probe}/step-{step}.parquet" for probe in PROBES}
             files |= {f"{RUN}/{task}/figures/{figure}/step-{step}.png" for figure in FIGURES}
             files |= {
                 f"{RUN}/{task}/figures/circuit/step-{step}.{kind}" for kind in ("svg", "json")
+            }
+            files |= {
+                f"{RUN}/{task}/circuits/step-{step}.{kind}"
+                for kind in ("graphml", "importances.json")
             }
         files |= {f"{RUN}/{task}/figures/{figure}.gif" for figure in FIGURES}
     return files

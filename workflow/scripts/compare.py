@@ -10,7 +10,7 @@ def main(smk):
     import pyarrow.parquet as pq
 
     from timelapse.circuits.comparison.heads import head_table
-    from timelapse.circuits.comparison.table import Settings, compare
+    from timelapse.circuits.comparison.table import ComparisonSettings, compare
     from timelapse.circuits.samples import EdgeSamples
     from timelapse.circuits.scored import ScoredEdges
 
@@ -22,14 +22,14 @@ def main(smk):
             for number, task in enumerate(smk.params.tasks)
         }
 
-    settings = Settings(
+    settings = ComparisonSettings(
         **{
             name: smk.params.comparison[name]
             for name in ("edges", "checkpoints", "resamples", "splits")
         },
         seed=smk.params.seed,
     )
-    task = smk.params.task
+    task = smk.wildcards.task
     shape = ScoredEdges.read(by_task(smk.input.edges)[task][:1]).shape
     samples = {
         name: EdgeSamples.open(paths, smk.params.method, len(shape.edges))

@@ -17,7 +17,7 @@ def main(smk):
     for step, graph, scores in outputs:
         circuit = Circuit.strongest(scored, step, smk.params.method, smk.params.edges)
         about = {
-            "run": smk.wildcards.run,
+            "run": smk.params.run,
             "task": smk.wildcards.task,
             "step": step,
             "method": smk.params.method,

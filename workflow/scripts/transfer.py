@@ -22,7 +22,7 @@ def main(smk):
     from timelapse.probes.sweep import device, first_prompts
 
     params, comparison = smk.params, smk.params.comparison
-    task, method, corruptions = params.task, params.method, params.corruptions
+    task, method, corruptions = smk.wildcards.task, params.method, params.corruptions
     settings = Settings(
         **{name: comparison[name] for name in ("batch", "ablation") if name in comparison}
     )

@@ -1,9 +1,9 @@
 """Models written by hand, whose circuit is known: every method ranks its edges first.
 
-What was found on the way: a gradient is nought where an attention is saturated (at sharpness 60
-instead of 4 no gradient method sees the queries and keys), and norms make every edge into the
-logits matter a little through their scale. So the models' attention is sharp but not saturated and
-their norms divide by a constant; with both, all methods rank without an error.
+Every model is a fair chance for every method. Where an attention is saturated the gradient at its
+queries and keys is nought (see the last test), and a norm lets every edge into its reader matter a
+little, through its divisor. So attention is sharp here but not saturated, and the norms divide by a
+constant.
 """
 
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from circuits.ablation_oracles import Written, ablated_run, written_when_corrupted
+from circuits.ground_truth.induction import induction_model
 from circuits.ground_truth.models import TRUTHS
 from circuits.ground_truth.truth import CORRUPTION, Truth
 from jaxtyping import Bool, Float
@@ -21,6 +22,9 @@ from transformer_lens.model_bridge import TransformerBridge
 from timelapse.circuits.architecture import graph_of
 from timelapse.circuits.graph import GraphShape
 from timelapse.circuits.methods import METHODS
+from timelapse.circuits.search.acdc import acdc_circuit
+from timelapse.circuits.search.measure import Measure
+from timelapse.circuits.search.node_ablation import surviving_nodes
 from timelapse.circuits.settings import Settings
 from timelapse.models.prompts import Prompts
 
@@ -86,6 +90,13 @@ def test_so_it_does_when_ablated_by_the_mean(known: Known, method: str) -> None:
     assert auc(scores, true) == 1.0
 
 
+def test_searches_keep_the_true_edges_and_nodes_alone(known: Known) -> None:
+    measure = Measure(known.bridge, known.shape, known.truth.prompts, CORRUPTION, Settings())
+    np.testing.assert_array_equal(acdc_circuit(measure, known.shape, 0.01), known.edges)
+    survives = surviving_nodes(measure, known.shape, 0.8)
+    np.testing.assert_array_equal(survives, known.nodes)
+
+
 def test_the_area_counts_ties_half() -> None:
     true = np.array([True, False, False, True])
     assert auc(np.array([-3.0, 2.0, -1.0, 4.0]), true) == 1.0
@@ -126,3 +137,21 @@ def test_what_is_not_in_the_circuit_is_busy_nevertheless(known: Known) -> None:
         assert (change < 1e-6) if source.name in known.truth.idle else (change > 0.05), source
     busy = set(source.name for source in known.shape.sources) - known.truth.idle
     assert len(busy - known.truth.nodes) > 1
+
+
+def test_saturated_attention_hides_its_queries_and_keys_from_gradients_alone(boot: Boot) -> None:
+    """The same circuit: each of its edges still matters wholly, and is found by patching."""
+    truth = TRUTHS["induction"]
+    bridge = boot(induction_model(sharp=60.0))
+    saturated = Known(truth, bridge, graph_of(bridge, truth.prompts, CORRUPTION))
+    names = [f"{source.name}->{target.name}" for source, target in saturated.shape.edges]
+    hidden = ["input->a0.h0<v>", "a0.h0->a1.h0<k>", "input->a1.h0<q>"]
+    for method in ("EAP", "EAP-IG", "clean-corrupted"):
+        scores = dict(zip(names, mean_scores(saturated, method, Settings()), strict=True))
+        assert max(abs(scores[edge]) for edge in hidden) < 1e-6
+        assert scores["a1.h0->logits"] == pytest.approx(-1, abs=1e-5)
+    for method in ("exact", "node-ablation", "ACDC"):
+        found = mean_scores(saturated, method, Settings())
+        assert auc(found, saturated.edges) == 1.0
+        scores = dict(zip(names, found, strict=True))
+        assert all(scores[edge] == pytest.approx(-1, abs=1e-5) for edge in hidden)

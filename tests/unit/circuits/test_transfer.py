@@ -103,7 +103,8 @@ def test_all_circuits_share_a_clean_pass_and_an_ablated_pass_for_each_corruption
     visitors = [Guest(step, "hard", circuit(30, step)) for step in range(4)]
 
     def count(tokens: torch.Tensor, hook: object) -> None:
-        rows.append(len(tokens))
+        if tokens.shape[1] > 3:  # else it is the prefix, before the first corrupted word
+            rows.append(len(tokens))
 
     gpt2.add_hook("embed.hook_in", count)
     transfer(gpt2, SHAPE, here, visitors, np.zeros((0, N_EDGES), bool), Settings(batch=100))

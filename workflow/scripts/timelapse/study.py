@@ -1,13 +1,14 @@
-"""A study: the validated config as typed values, and which steps its runs keep."""
+"""A study: the validated config as typed values."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from itertools import product
 from pathlib import Path
 from typing import Any
 
 from timelapse.documents import read_yaml, validated
 from timelapse.errors import UserError
+from timelapse.repeats import repeat_name, with_repeats
+from timelapse.run import Run, kept_steps
 
 SCHEMA = Path(__file__).parents[2] / "schemas" / "config.schema.yaml"
 
@@ -34,65 +35,6 @@ class Model:
 
 
 @dataclass(frozen=True)
-class Run:
-    """A fine-tuning: its model, its task, and the tasks that its checkpoints are measured on."""
-
-    name: str
-    model: str
-    task: str
-    evaluate: tuple[str, ...]
-    steps: tuple[int, ...]
-    recipe: dict[str, Any]
-    seed: int
-
-    @property
-    def step_names(self) -> tuple[str, ...]:
-        """The kept steps as they stand in paths: `000000`, `000008`, ..."""
-        return tuple(f"{step:06d}" for step in self.steps)
-
-    @property
-    def training(self) -> dict[str, Any]:
-        """All that its checkpoints depend on besides the model and the dataset."""
-        return {"recipe": self.recipe, "steps": list(self.steps), "seed": self.seed}
-
-    @property
-    def checkpoints(self) -> list[str]:
-        """The folders of the kept steps."""
-        return [f"results/runs/{self.name}/checkpoints/step-{step}" for step in self.step_names]
-
-    def tables(self, probe: str, task: str = "{task}") -> list[str]:
-        """A probe's tables of the kept steps, by default with a wildcard for the task."""
-        folder = f"results/runs/{self.name}/{task}/{probe}"
-        return [f"{folder}/step-{step}.parquet" for step in self.step_names]
-
-    def whole_patterns(self, probes: Mapping[str, Any]) -> dict[str, list[str]]:
-        """The tables of whole attention patterns, if a study's probes name heads."""
-        named = probes["attention"]["heads"]
-        return {"attention_pattern": self.tables("attention_pattern")} if named else {}
-
-    def frames(self, folder: str, *suffixes: str) -> list[str]:
-        """The pictures of the kept steps in a figure's folder, and last their film."""
-        pictures = [
-            f"{folder}/step-{step}.{suffix}" for step in self.step_names for suffix in suffixes
-        ]
-        return [*pictures, f"{folder}.gif"]
-
-    def results(self, probes: Iterable[str], figures: Iterable[str]) -> list[str]:
-        """What a run is asked for: its tables, its win rates as a picture, and its films."""
-        folder = f"results/runs/{self.name}"
-        tables = [
-            table
-            for task, probe in product(self.evaluate, probes)
-            for table in self.tables(probe, task)
-        ]
-        films = [
-            f"{folder}/{task}/figures/{figure}.gif"
-            for task, figure in product(self.evaluate, figures)
-        ]
-        return [f"{folder}/training.parquet", *tables, f"{folder}/figures/win_rate.png", *films]
-
-
-@dataclass(frozen=True)
 class Study:
     """Everything that a config says."""
 
@@ -102,6 +44,7 @@ class Study:
     models: dict[str, Model]
     runs: dict[str, Run]
     probes: dict[str, dict[str, Any]]
+    comparison: dict[str, Any]
     figures: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
@@ -126,7 +69,7 @@ def read_study(config: Mapping[str, Any], files: Iterable[str | Path], task_fold
     for name in names:
         read_yaml(Path(name))
     source = ", ".join(names) or "config"
-    document = validated(dict(config), SCHEMA, source)
+    document = with_repeats(validated(dict(config), SCHEMA, source), source)
     seed = document["seed"]
     models = {
         name: _model(name, settings, seed, source) for name, settings in document["models"].items()
@@ -163,6 +106,7 @@ def read_study(config: Mapping[str, Any], files: Iterable[str | Path], task_fold
         models=models,
         runs=runs,
         probes=document["probes"],
+        comparison=document["comparison"],
         figures=document["figures"],
     )
     for task in study.tasks:
@@ -213,27 +157,9 @@ def _run(name: str, settings: Mapping[str, Any], seed: int) -> Run:
         steps=kept_steps(settings["checkpoints"], settings["steps"]),
         recipe=recipe,
         seed=settings.get("seed", seed),
+        repeats=tuple(repeat_name(name, other) for other in settings.get("seeds", [])),
+        circuits=settings["circuits"],
     )
-
-
-def kept_steps(schedule: Mapping[str, Any], last: int) -> tuple[int, ...]:
-    """The steps that a schedule keeps, always with 0 and the last.
-
-    >>> kept_steps({"every": 8}, 20)
-    (0, 8, 16, 20)
-    >>> kept_steps({"steps": [3]}, 20)
-    (0, 3, 20)
-    >>> kept_steps({"log_spaced": 4}, 64)
-    (0, 1, 4, 16, 64)
-    """
-    ((kind, value),) = schedule.items()
-    if kind == "every":
-        kept = set(range(0, last, value))
-    elif kind == "steps":
-        kept = set(value)
-    else:
-        kept = {round(last ** (place / (value - 1))) for place in range(value)}
-    return tuple(sorted(kept | {0, last}))
 
 
 def _where_used(study: Study, task: str) -> str:

@@ -67,11 +67,15 @@ def induction_truth() -> Truth:
     )
 
 
-def induction_model() -> PreTrainedModel:
-    """GPT-2 of two layers with two heads each."""
+def induction_model(sharp: float = SHARP) -> PreTrainedModel:
+    """GPT-2 of two layers with two heads each.
+
+    Args:
+        sharp: how much higher an attended place scores than all others.
+    """
     blank = BlankGPT2(WIDTH, n_layers=2, n_heads=2, n_tokens=N_TOKENS, n_places=N_PLACES)
     size = WIDTH // 2
-    sharp = SHARP * size**0.5
+    sharp *= size**0.5
     tokens, places = torch.eye(N_TOKENS), torch.eye(N_PLACES)
     blank.embedding()[:, TOKEN] = tokens
     blank.embedding()[:, SPARE] = -1

@@ -55,7 +55,8 @@ class Stage:
             return np.ones((*useful.shape[:-1], self.n_targets), dtype=bool)
         if not self.n_shared:
             return useful
-        grouped = useful.reshape(*useful.shape[:-1], -1, self.n_shared).any(-1)
+        n_groups = useful.shape[-1] // self.n_shared
+        grouped = useful.reshape(*useful.shape[:-1], n_groups, self.n_shared).any(-1)
         return np.concatenate([useful, grouped, grouped], axis=-1)
 
     def _ports(self, fed: Bool[np.ndarray, "*circuit target"]) -> list[np.ndarray]:
@@ -139,7 +140,7 @@ class Wiring:
             needed = stage.needed(useful[..., stage.readers])
             block = stage.block(kept) & needed[..., None] & fed[..., None, : stage.n_sources]
             useful[..., : stage.n_sources] |= block.any(-2)
-            paths[..., stage.edges] = block.reshape(*kept.shape[:-1], -1)
+            stage.block(paths)[...] = block
         return paths
 
 

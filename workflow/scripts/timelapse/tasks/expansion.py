@@ -35,7 +35,7 @@ def expand(spec: TaskSpec, seed: int, batch: int = 8192) -> Iterator[tuple[str, 
     Raises:
         UserError: fewer different prompts exist than the splits ask for.
     """
-    schema = dataset_schema([corruption.name for corruption in spec.corruptions])
+    schema = dataset_schema(spec.schemes)
     supply = _Supply(spec)
     first = 0
     for split in SPLIT_ORDER:

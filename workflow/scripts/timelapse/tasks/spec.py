@@ -47,6 +47,11 @@ class TaskSpec:
         """Per role the filler list it draws from."""
         return {role: block.fillers for block in self.blocks for role in block.roles}
 
+    @property
+    def schemes(self) -> list[str]:
+        """The names of its corruptions."""
+        return [corruption.name for corruption in self.corruptions]
+
     @cached_property
     def labels(self) -> tuple[str, ...]:
         """Every position label of the task, in the order in which the templates mention them."""

@@ -30,6 +30,8 @@ class Verdict:
         task: the task that was learned.
         share: of the weight of the final circuit, how much lies on edges of the base model's.
         same_sign: the same without edges that help in only one of the two.
+        before: the share that the base model's own circuit of `task` has there: what the two tasks
+            have in common without any learning.
         chance: the share expected of a random circuit of the base circuit's size.
         relative: the share between chance, 0, and the null of the final checkpoint, 1.
     """
@@ -38,6 +40,7 @@ class Verdict:
     task: str
     share: Estimate
     same_sign: Estimate
+    before: Estimate
     chance: float
     relative: Estimate
 
@@ -121,6 +124,7 @@ def verdict(comparison: pa.Table, base: str, task: str, source: str = "compariso
         task=task,
         share=found("weight_share", *across)._replace(null=own),
         same_sign=found("weight_share_same_sign", *across),
+        before=found("weight_share", (first, first), (base, task)),
         chance=found("weight_share_chance", *across).value,
         relative=found(RELATIVE, *across),
     )
