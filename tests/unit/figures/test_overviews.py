@@ -453,6 +453,32 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
 }
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("name", "file", "columns"),
+    [
+        *(
+            (name, "comparison.parquet", ("value", "ci_low", "ci_high", "null_mean"))
+            for name, overview in sorted(OVERVIEWS.items())
+            if any(need.name == "comparison.parquet" for need in overview.needs)
+        ),
+        ("circuit_sizes", "circuit_quality/*.parquet", ("value", "ci_low", "ci_high")),
+    ],
+)
+def test_what_is_nowhere_defined_leaves_a_picture_empty(
+    name: str, file: str, columns: tuple[str, ...], own_study
+) -> None:
+    def without_values(table: pa.Table) -> pa.Table:
+        for column in columns:
+            at = table.column_names.index(column)
+            table = table.set_column(at, column, pa.nulls(len(table), pa.float32()))
+        return table
+
+    for path in (own_study.folder / "results/runs/two_to_three").glob(f"*/{file}"):
+        rewrite(path, without_values)
+    draw_again(own_study, name)
+
+
 class TestBadTables:
     @ALL
     @pytest.mark.parametrize("fault", FAULTS)

@@ -166,7 +166,7 @@ _ALL = (
         needs=(Need("circuit_quality", tables.CIRCUIT_QUALITY),),
         title="How many edges a faithful circuit needs",
         caption="the smallest circuit that keeps a share of the logit difference"
-        " · bands: 95 % intervals",
+        " · band: 95 % interval of the size for 80 %",
         plot=CircuitSizes(
             shares={"size_50": "50 %", "size_80": "80 %", "size_90": "90 %", "size_95": "95 %"},
             main="size_80",

@@ -16,7 +16,7 @@ from timelapse.figures import style
 from timelapse.figures.plots import SizeCurves
 from timelapse.figures.reading import first_method, pivot
 
-HEIGHT, LEFT, FLOOR, GAP = 7.4, 1.0, 1.4, 0.75
+HEIGHT, LEFT, FLOOR, GAP = 7.4, 1.25, 1.4, 0.75
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
 

@@ -110,7 +110,8 @@ def ink_on(color: str) -> str:
 
 def limits(low: np.ndarray, high: np.ndarray, pad: float = 0.06) -> tuple[float, float]:
     """Axis limits that hold everything from `low` to `high`, and 0, with some air."""
-    bottom, top = min(0.0, float(np.nanmin(low))), max(0.0, float(np.nanmax(high)))
+    bottom = float(np.min(low, initial=0.0, where=np.isfinite(low)))
+    top = float(np.max(high, initial=0.0, where=np.isfinite(high)))
     air = pad * ((top - bottom) or 1.0)
     return bottom - air, top + air
 

@@ -47,13 +47,15 @@ def circuit_sizes_figure(plot: CircuitSizes, given: Given) -> Figure:
     figure = style.new_figure(style.WIDTH, height)
     aside = room_for(list(plot.shares.values()), style.SMALL)
     block = (style.WIDTH - 0.95) / across
+    main_one = measures.index(plot.main)
+    limits = _limits(low.value, low.error[..., main_one], high.error[..., main_one])
     for number, corruption in enumerate(corruptions):
         row, place = divmod(number, across)
         bottom = FLOOR + (down - 1 - row) * (PANEL + GAP)
         axes = step_axes(figure, 0.95 + place * block, bottom, block - aside, PANEL)
         axes.set_title(f"corruption: {corruption}", loc="left")
         axes.set_yscale("log")
-        axes.set_ylim(*_limits(low.error, high.error))
+        axes.set_ylim(*limits)
         axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.yaxis.set_minor_formatter(NullFormatter())
@@ -68,7 +70,8 @@ def circuit_sizes_figure(plot: CircuitSizes, given: Given) -> Figure:
             value = low.value[:, *at]
             main = measure == plot.main
             color = style.BLUE if main else style.MUTED
-            draw_band(axes, low.steps, low.error[:, *at], high.error[:, *at], color)
+            if main:
+                draw_band(axes, low.steps, low.error[:, *at], high.error[:, *at], color)
             draw_line(
                 axes,
                 low.steps,
@@ -90,6 +93,7 @@ def circuit_sizes_figure(plot: CircuitSizes, given: Given) -> Figure:
     return figure
 
 
-def _limits(low: np.ndarray, high: np.ndarray) -> tuple[float, float]:
-    smallest, largest = float(np.nanmin(low)), float(np.nanmax(high))
-    return 0.8 * max(smallest, 0.5), 1.25 * max(largest, 1.0)
+def _limits(*parts: np.ndarray) -> tuple[float, float]:
+    """Limits of a logarithmic axis that hold everything that is known."""
+    known = [float(size) for part in parts for size in part[np.isfinite(part)]]
+    return 0.8 * max(min(known, default=1.0), 0.5), 1.25 * max(known, default=10.0)

@@ -78,16 +78,15 @@ def _draw_overlap(axes: Axes, plot: CrossTask, compared: Mapping[str, Compared])
     axes.set_ylabel(plot.overlap_label)
     pairs = list(combinations(compared, 2))
     colors = [style.INK] if len(pairs) == 1 else style.SERIES
-    lowest = 0.0
-    handles = []
+    drawn, handles = [], []
     for (a, b), color in zip(pairs, cycle(colors), strict=False):
         series = compared[b].at_same_step(plot.overlap, a)
         draw_band(axes, series.steps, series.low, series.high, color)
         draw_line(axes, series.steps, series.value, color)
         draw_null(axes, series.steps, series.null, color)
-        lowest = min(lowest, float(np.nanmin(series.low)))
+        drawn.append(series.low)
         handles.append(style.line_handle(f"{a} and {b}", color, 2.2))
-    axes.set_ylim(lowest - 0.04 * (lowest < 0), 1.04)
+    axes.set_ylim(*style.limits(np.concatenate(drawn), np.ones(1), pad=0.03))
     axes.legend(handles=handles, loc="best", fontsize=style.SMALL)
 
 

@@ -40,7 +40,7 @@ def flips_figure(plot: Flips, given: Given) -> Figure:
         draw_line(axes, series.steps, series.value, color, dashes=dashes)
         draw_null(axes, series.steps, series.null, color)
         ends.append(End(float(series.value[-1]), words, color))
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, max(axes.get_ylim()[1], 1))
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylabel("edges in only one of the two circuits")
     name_ends(axes, ends, style.SMALL)

@@ -27,7 +27,7 @@ def layer_change_figure(plot: LayerChange, given: Given) -> Figure:
     figure = style.new_figure(style.WIDTH, height)
     wide = style.WIDTH - LEFT - SCALE
     axes = style.add_axes(figure, LEFT, FLOOR, wide, tall)
-    norm = Normalize(0.0, float(np.nanmax(value)) or 1.0)
+    norm = Normalize(0.0, float(np.nan_to_num(value).max()) or 1.0)
     doubtful = (low <= null) & (np.array(compared.steps) != compared.steps[0])
     image = draw_cells(axes, value, norm, style.AMOUNT, doubtful)
     name_rows(axes, list(parts))

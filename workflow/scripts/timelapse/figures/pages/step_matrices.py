@@ -28,7 +28,8 @@ def step_matrices_figure(plot: StepMatrices, given: Given) -> Figure:
     height = style.HEADER + over + side + FLOOR
     figure = style.new_figure(width, height)
     values = np.concatenate([part.ravel() for at in found.values() for part in (at.value, at.null)])
-    norm = Normalize(float(np.nanmin(values)), max(1.0, float(np.nanmax(values))))
+    known = values[np.isfinite(values)]
+    norm = Normalize(min(known, default=0.0), max((1.0, *known)))
     for number, (name, words) in enumerate(plot.measures.items()):
         matrix = found[name]
         left = LEFT + number * (side + AIR + STRIP + GAP)

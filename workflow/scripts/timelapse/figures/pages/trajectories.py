@@ -68,7 +68,7 @@ def trajectories_figure(plot: Trajectories, given: Given) -> Figure:
     labels = dict.fromkeys(names, "")
     for row in last.to_pylist():
         labels[f"a{row['layer']}.h{row['head']}"] = row["label"] or ""
-    order = np.argsort(-np.nanmax(np.abs(value), axis=0), kind="stable")
+    order = np.argsort(-np.nan_to_num(np.abs(value)).max(axis=0), kind="stable")
     labelled = [int(at) for at in order if labels[names[at]]]
     named = labelled[: plot.named]
     words = {at: f"{names[at]} {labels[names[at]]}" for at in named}

@@ -47,7 +47,7 @@ def transplant_figure(plot: Transplant, given: Given) -> Figure:
     height = style.HEADER + OVER + tall + FLOOR
     figure = style.new_figure(style.WIDTH, height)
     wide = (style.WIDTH - LEFT - SCALE - GAP) / 2
-    largest = float(np.nanmax(np.abs(value))) if np.isfinite(value).any() else 1.0
+    largest = float(np.nan_to_num(np.abs(value)).max())
     bound = min(largest, 1.0) or 1.0
     norm = CenteredNorm(0.0, bound)
     for number, words in enumerate(panels):
