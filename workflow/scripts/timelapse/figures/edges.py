@@ -1,6 +1,6 @@
 """The edges that a circuit's picture draws, step by step, and the same as JSON. Stage: figures."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -76,6 +76,11 @@ class Selection:
         """The largest |score| of all circuits; 1 if all are empty."""
         sizes = [abs(edge.score) for edges in self.edges.values() for edge in edges]
         return max(sizes, default=0.0) or 1.0
+
+    def lit_nodes(self) -> Iterator[tuple[int, set[str]]]:
+        """Every step with the nodes of its circuits."""
+        for (step, _), edges in self.edges.items():
+            yield step, self.lit(edges)
 
     def lit(self, edges: Sequence[Edge]) -> set[str]:
         """The names of the nodes that belong to a circuit."""

@@ -42,7 +42,8 @@ class CircuitDrawing:
         self.steps = self.selection.steps
         self._chosen = plot.edges
         self._largest = self.selection.largest
-        sheet = GraphSheet(self.selection.shape, len(self.selection.corruptions), self.held.colors)
+        colors = self.held.shown(self.selection.lit_nodes())
+        sheet = GraphSheet(self.selection.shape, len(self.selection.corruptions), colors)
         self.figure, self._panels = sheet.figure, sheet.panels
         since = f"since step {self.steps[0]}"
         sheet.explain(

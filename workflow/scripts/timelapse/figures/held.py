@@ -1,6 +1,6 @@
 """Which roles the heads hold at each step, for pictures that colour them. Stage: figures."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import cycle
 
@@ -45,6 +45,11 @@ class Held:
     def at(self, step: int) -> Mapping[str, Mapping[str, float]]:
         """The roles of every head that holds one at a step, the strongest first."""
         return self.by_step.get(step, {})
+
+    def shown(self, lit: Iterable[tuple[int, Iterable[str]]]) -> dict[str, str]:
+        """The colours of the roles that heads stand out by, of some nodes at each of some steps."""
+        seen = {self.strongest(step).get(name) for step, names in lit for name in names}
+        return {role: color for role, color in self.colors.items() if role in seen}
 
     def strongest(self, step: int) -> dict[str, str]:
         """The strongest role of every head that holds one at a step."""

@@ -36,7 +36,7 @@ class GraphSheet:
         Args:
             shape: the graph of the model.
             n_panels: how many graphs stand beside each other.
-            roles: the colour of every role that a head may hold.
+            roles: the colour of every role that a head stands out by.
         """
         layout = Layout(shape)
         across, up = np.ptp(layout.across), np.ptp(layout.up)

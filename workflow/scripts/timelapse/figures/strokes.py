@@ -85,8 +85,11 @@ def color_of(edge: Edge) -> str:
 
 
 def width_of(part: float) -> float:
-    """The width of a stroke in points; `part` is its share of the largest score."""
-    return THINNEST + (WIDEST - THINNEST) * part
+    """The width of a stroke in points; `part` is its share of the largest score.
+
+    Scores have a long tail: less than linear, so that weak edges differ in width too.
+    """
+    return THINNEST + (WIDEST - THINNEST) * part**0.7
 
 
 def sign_handles() -> list[Line2D]:

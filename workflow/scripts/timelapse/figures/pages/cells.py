@@ -83,10 +83,12 @@ def name_rows(axes: Axes, labels: list[object], most: int = 26) -> None:
     axes.set_yticks(list(every), [tick_name(labels[at]) for at in every])
 
 
-def name_columns(axes: Axes, labels: list[object], most: int) -> None:
-    """Label the columns, at most so many of them."""
-    every = range(0, len(labels), math.ceil(len(labels) / most))
-    axes.set_xticks(list(every), [tick_name(labels[at]) for at in every])
+def name_columns(axes: Axes, labels: list[object], wide: float) -> None:
+    """Label the columns, as many as fit side by side within `wide` inches."""
+    names = [tick_name(label) for label in labels]
+    longest = 0.12 + max(map(len, names)) * style.EMS_PER_CHARACTER * style.TICK / 72
+    every = range(0, len(names), math.ceil(len(names) * longest / wide))
+    axes.set_xticks(list(every), [names[at] for at in every])
 
 
 def _words(number: float, decimals: int) -> str:
@@ -97,8 +99,11 @@ def _words(number: float, decimals: int) -> str:
 
 
 def _decimals(norm: Normalize) -> int:
+    """Two, but more for small numbers and none for large ones."""
     largest = max(abs(float(norm.vmin or 0.0)), abs(float(norm.vmax or 1.0))) or 1.0
-    return max(0, 2 - math.floor(math.log10(largest)))
+    if largest >= 100:
+        return 0
+    return 2 if largest >= 0.3 else 1 - math.floor(math.log10(largest))
 
 
 def _is_dark(color: tuple[float, float, float, float]) -> bool:

@@ -30,7 +30,7 @@ def first_last_figure(plot: FirstLast, given: Given) -> Figure:
     rates = WinRates.of(given.table(task, "win_rate", tables.WIN_RATE))
     rates.refuse_missing(selection.steps, given.source(task, "win_rate"))
     steps = dict.fromkeys((selection.steps[0], selection.steps[-1]))
-    sheet = GraphSheet(selection.shape, len(steps), held.colors)
+    sheet = GraphSheet(selection.shape, len(steps), held.shown(selection.lit_nodes()))
     for panel, step in zip(sheet.panels, steps, strict=True):
         edges = selection.edges[step, plot.corruption]
         lost = selection.lost[step, plot.corruption]

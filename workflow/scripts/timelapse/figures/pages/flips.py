@@ -1,6 +1,7 @@
 """How many edges came or went since the first step, in parts. Stage: figures."""
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from timelapse.figures import style
 from timelapse.figures.pages.compared import Compared
@@ -40,6 +41,7 @@ def flips_figure(plot: Flips, given: Given) -> Figure:
         draw_null(axes, series.steps, series.null, color)
         ends.append(End(float(series.value[-1]), words, color))
     axes.set_ylim(bottom=0)
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylabel("edges in only one of the two circuits")
     name_ends(axes, ends, style.SMALL)
     style.footnote(

@@ -31,7 +31,7 @@ def layer_change_figure(plot: LayerChange, given: Given) -> Figure:
     doubtful = (low <= null) & (np.array(compared.steps) != compared.steps[0])
     image = draw_cells(axes, value, norm, style.AMOUNT, doubtful)
     name_rows(axes, list(parts))
-    name_columns(axes, list(compared.steps), 24)
+    name_columns(axes, list(compared.steps), wide)
     axes.set_xlabel("fine-tuning step")
     axes.set_ylabel("part that reads the edges")
     scale = style.add_axes(figure, style.WIDTH - SCALE + 0.25, FLOOR, 0.22, tall)

@@ -20,7 +20,7 @@ from timelapse.figures.sheet import GraphSheet
 from timelapse.figures.strokes import palest_of, strength_of, width_of
 
 BOTH: tuple[str, style.Dashes] = (style.INK, "-")
-ALONE: tuple[tuple[str, style.Dashes], ...] = ((style.GREEN, "-"), (style.PURPLE, "--"))
+ALONE: tuple[tuple[str, style.Dashes], ...] = ((style.GREEN, "-"), ("#AA4499", "--"))
 
 
 def shared_graph_figure(plot: SharedGraph, given: Given) -> Figure:

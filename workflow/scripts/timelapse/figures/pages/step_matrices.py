@@ -28,14 +28,14 @@ def step_matrices_figure(plot: StepMatrices, given: Given) -> Figure:
     height = style.HEADER + over + side + FLOOR
     figure = style.new_figure(width, height)
     values = np.concatenate([part.ravel() for at in found.values() for part in (at.value, at.null)])
-    norm = Normalize(min(0.0, float(np.nanmin(values))), max(1.0, float(np.nanmax(values))))
+    norm = Normalize(float(np.nanmin(values)), max(1.0, float(np.nanmax(values))))
     for number, (name, words) in enumerate(plot.measures.items()):
         matrix = found[name]
         left = LEFT + number * (side + AIR + STRIP + GAP)
         axes = style.add_axes(figure, left, FLOOR, side, side)
         # The table has the circuit's step first; the rows are the second of each pair.
         image = draw_cells(axes, matrix.value.T, norm, style.SEQUENTIAL, _as_null(matrix).T)
-        name_columns(axes, list(compared.steps), int(side / 0.33))
+        name_columns(axes, list(compared.steps), side)
         name_rows(axes, list(compared.steps))
         axes.set_xlabel(plot.columns)
         if number == 0:

@@ -54,7 +54,7 @@ def transplant_figure(plot: Transplant, given: Given) -> Figure:
         axes = style.add_axes(figure, LEFT + number * (wide + GAP), FLOOR, wide, tall)
         doubtful = (low[number] <= 0) & (high[number] >= 0)
         image = draw_cells(axes, value[number], norm, style.DIVERGING, doubtful)
-        name_columns(axes, list(range(size[2])), 32)
+        name_columns(axes, list(range(size[2])), wide)
         name_rows(axes, list(range(size[1])))
         axes.set_xlabel("head")
         if number == 0:
