@@ -36,6 +36,7 @@ def main(smk):
                     method,
                     edges.scores(step, corruption, method),
                     settings,
+                    smk.params.seed,
                 )
                 for corruption in corruptions
             ]

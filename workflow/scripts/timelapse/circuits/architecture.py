@@ -13,7 +13,8 @@ from timelapse.circuits.attribution.passes import Passes
 from timelapse.circuits.graph import GraphShape
 from timelapse.errors import UserError
 from timelapse.models import hooks
-from timelapse.models.prefix import Prefix
+from timelapse.models.hooks import Recorder
+from timelapse.models.measure import last_logits, logit_difference
 from timelapse.models.prompts import Prompts
 
 _REMEDY = "Leave the circuit out of this model's study: attribution knows decoders whose attention "
@@ -61,8 +62,8 @@ def refuse_incomplete_graph(
 
     What the sources write must add up to the residual stream, and the gradients at what the targets
     read to the gradient at the input, which feeds them all. Norms, scales or mixers that the graph
-    does not know of break one or the other. And from the keys and values of the tokens before a
-    corruption the model must go on as if it had read the tokens.
+    does not know of break one or the other. And the last position must be what it is when the model
+    runs all of every prompt, of which attribution leaves out what it can.
 
     Raises:
         UserError: a sum is off by more than rounding.
@@ -74,10 +75,11 @@ def refuse_incomplete_graph(
     passes = Passes.of(bridge, prompts, corruption)
     corrupted = passes.corrupted(written)
     clean = passes.differentiable(entry, tapped, [*kept_names(targets), *written])
-    stream = clean[last].detach().to(clean.dtype)
+    stream = clean[last].detach()[:, -1:].to(clean.dtype)
     rounding = 8 * torch.finfo(clean[last].dtype).eps
     outputs = output_differences(bridge, shape, clean, corrupted)
-    if _apart(outputs.sum(0), difference(last, clean, corrupted), rounding, stream):
+    change = difference(last, clean, corrupted)
+    if _apart(outputs[:, :, -1:].sum(0), change[:, -1:], rounding, stream):
         raise _refusal(bridge, "what its heads and MLPs write does not add up to the stream")
     gradients = clean.gradients([entry, *tapped])
     total = gradients[entry].to(clean.dtype)
@@ -85,21 +87,26 @@ def refuse_incomplete_graph(
     largest = total
     for target in targets:
         target.add(clean, gradients)
-        found = target.at_inputs(outputs.new_empty(target.size, *total.shape))
+        found = target.at_inputs(slice(None), outputs.new_empty(target.size, *total.shape))
         summed[:, -found.shape[2] :] += found.sum(0)
         largest = max(largest, *found, key=torch.linalg.vector_norm)
     if _apart(summed, total, rounding, largest):
         raise _refusal(bridge, "what its heads and MLPs read is not all that depends on the stream")
-    whole = Passes(bridge, prompts, corruption, Prefix(0, ())).clean([last])
-    if _apart(stream, whole[last][:, passes.prefix.length :].to(clean.dtype), rounding, stream):
-        raise _refusal(bridge, "from the keys and values of earlier tokens it goes on otherwise")
+    plain = Recorder()
+    with torch.no_grad(), bridge.hooks(fwd_hooks=[plain.keep(last)]):
+        logits = last_logits(bridge, prompts.tokens)
+    if _apart(stream, plain[last][:, -1:].to(clean.dtype), rounding, stream):
+        raise _refusal(bridge, "its last tokens do not follow from what earlier ones leave to them")
+    measure = logit_difference(logits, prompts.answer, prompts.foils)
+    if _apart(clean.measure.detach(), measure, rounding, logits.to(clean.dtype)):
+        raise _refusal(bridge, "its logits are not the unembedding of its final norm alone")
 
 
 def _apart(
-    sum_of_parts: Float[Tensor, "batch position d_model"],
-    whole: Float[Tensor, "batch position d_model"],
+    sum_of_parts: Float[Tensor, "*shape"],
+    whole: Float[Tensor, "*shape"],
     rounding: float,
-    largest: Float[Tensor, "batch position d_model"],
+    largest: Float[Tensor, "*other"],
 ) -> bool:
     """Whether parts miss the whole by over 1 % and more than rounding of the largest explains."""
     norm = torch.linalg.vector_norm

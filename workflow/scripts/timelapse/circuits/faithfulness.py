@@ -42,6 +42,7 @@ def faithfulness(
     method: str,
     scores: Float[np.ndarray, "edge"],
     settings: Settings,
+    seed: int = 0,
 ) -> dict[str, pa.Table]:
     """Evaluate the circuits that scores of edges make.
 
@@ -57,6 +58,7 @@ def faithfulness(
         method: what the scores are from, for the tables.
         scores: in the order of `GraphShape.edges`.
         settings: `ablation` and `batch`, see `circuit_measure`.
+        seed: the study's; the bootstrap over prompts draws by it.
 
     Returns:
         `faithfulness`: a row for each of `FRACTIONS`, with circuits chosen by |score|. `n_edges`
@@ -74,7 +76,7 @@ def faithfulness(
     strongest = _circuits(scores, shape, sizes, "absolute")
     helpful = _circuits(scores, shape, sizes, "signed")
     measured = measure(np.concatenate([nothing, ~nothing, strongest, ~strongest, helpful]))
-    recovery = Recovery(measured[1], measured[0], generator(0, "faithfulness"))
+    recovery = Recovery(measured[1], measured[0], generator(seed, "faithfulness"))
     kept, left, signed = (recovery.of(part) for part in np.split(measured[2:], 3))
 
     curve = Curve(sizes, strongest, kept)

@@ -2,7 +2,7 @@
 
 The matrix F[i, j] is the faithfulness of checkpoint i's circuit inside checkpoint j: if fine-tuning
 left a mechanism as it was, the circuit of the one keeps the other's behaviour too. For every host j
-all circuits run together, on one clean pass and one ablated pass per corruption.
+all circuits run together: a clean pass, an ablated pass and one for each circuit per corruption.
 """
 
 from collections.abc import Mapping, Sequence

@@ -55,7 +55,8 @@ class Stage:
             return np.ones((*useful.shape[:-1], self.n_targets), dtype=bool)
         if not self.n_shared:
             return useful
-        grouped = useful.reshape(*useful.shape[:-1], -1, self.n_shared).any(-1)
+        n_groups = useful.shape[-1] // self.n_shared
+        grouped = useful.reshape(*useful.shape[:-1], n_groups, self.n_shared).any(-1)
         return np.concatenate([useful, grouped, grouped], axis=-1)
 
     def _ports(self, fed: Bool[np.ndarray, "*circuit target"]) -> list[np.ndarray]:
@@ -123,6 +124,13 @@ class Wiring:
             fed[..., stage.readers] = stage.passed_on(arriving)
         return fed
 
+    def nodes(self, kept: Mask) -> Bool[np.ndarray, "*circuit source"]:
+        """Which sources a kept edge leaves. Of pruned edges, these are all nodes but the logits."""
+        nodes = np.zeros((*kept.shape[:-1], len(self.shape.sources)), dtype=bool)
+        for stage in self.stages:
+            nodes[..., : stage.n_sources] |= stage.block(kept).any(-2)
+        return nodes
+
     def on_paths(self, kept: Mask) -> Mask:
         """The kept edges that lie on a path from the input to the logits over kept edges."""
         fed = self.fed(kept)
@@ -132,7 +140,7 @@ class Wiring:
             needed = stage.needed(useful[..., stage.readers])
             block = stage.block(kept) & needed[..., None] & fed[..., None, : stage.n_sources]
             useful[..., : stage.n_sources] |= block.any(-2)
-            paths[..., stage.edges] = block.reshape(*kept.shape[:-1], -1)
+            stage.block(paths)[...] = block
         return paths
 
 

@@ -4,7 +4,7 @@ Names follow TransformerLens: `resid_pre` of a layer is the residual stream befo
 `resid_mid` before its MLP, `z` the heads' outputs before the output projection.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from jaxtyping import Float
@@ -79,6 +79,30 @@ def z(layer: int) -> str:
     return f"blocks.{layer}.attn.hook_z"
 
 
+def at_end(name: str) -> Hook:
+    """Let only the last position of an activation through.
+
+    What comes after works on one position; where it is added to a stream of all positions it is
+    added to each of them, which is right at the last and nonsense at the others.
+    """
+
+    def cut(activation: Tensor, hook: Any) -> Tensor:
+        return activation[:, -1:]
+
+    return name, cut
+
+
+def end_run(name: str) -> Hook:
+    """Let the forward pass end here: the bridge returns this activation."""
+
+    from transformer_lens.model_bridge.exceptions import StopAtLayerException
+
+    def end(activation: Tensor, hook: Any) -> None:
+        raise StopAtLayerException(activation)
+
+    return name, end
+
+
 class Recorder:
     """Collects activations of one forward pass by name.
 
@@ -90,6 +114,12 @@ class Recorder:
 
     def __getitem__(self, name: str) -> Float[Tensor, "batch position *rest"]:
         return self._recorded[name]
+
+    def only(self, names: Iterable[str]) -> "Recorder":
+        """Some of what was recorded, cut off from autograd."""
+        recorder = Recorder()
+        recorder._recorded = {name: self._recorded[name].detach() for name in names}
+        return recorder
 
     def keep(self, name: str) -> Hook:
         """Record the activation, cut off from autograd."""

@@ -12,8 +12,6 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from transformers import DynamicCache
 
-from timelapse.models.measure import last_logits
-
 if TYPE_CHECKING:
     from transformer_lens.model_bridge import TransformerBridge
 
@@ -62,18 +60,17 @@ class Prefix:
         )
         return Prefix(self.length, tuple(kept))
 
-    def last_logits(
+    def run(
         self, bridge: "TransformerBridge", tokens: Int[Tensor, "batch position"]
-    ) -> Float[Tensor, "batch vocabulary"]:
-        """Logits at the last position of whole prompts; what the prefix covers is not run again.
+    ) -> Float[Tensor, "batch some *rest"]:
+        """What the bridge returns for whole prompts; what the prefix covers is not run again.
 
-        Hooks see the positions after the prefix alone; but keys, patterns and the like, seen from
-        where they are read, are those of all positions.
+        That is the logits at the last position, or what a hook ends the run with. Hooks see the
+        positions after the prefix alone; but where queries meet keys, the keys of all positions.
         """
         if not self.length:
-            return last_logits(bridge, tokens)
+            return bridge(tokens, logits_to_keep=1)
         cache = DynamicCache()
         for layer, (keys, values) in enumerate(self.kept):
             cache.update(keys, values, layer)
-        logits = bridge(tokens[:, self.length :], past_key_values=cache, logits_to_keep=1)
-        return logits[:, -1]
+        return bridge(tokens[:, self.length :], past_key_values=cache, logits_to_keep=1)

@@ -29,7 +29,7 @@ from timelapse.circuits.attribution.gradients import (
     tapped_names,
     target_gradients,
 )
-from timelapse.circuits.attribution.outputs import output_differences, written_names
+from timelapse.circuits.attribution.outputs import difference, project_heads, written_names
 from timelapse.circuits.attribution.passes import Pass, Passes
 from timelapse.circuits.graph import GraphShape
 from timelapse.circuits.scores import PromptScores
@@ -56,11 +56,10 @@ def eap_ig_activations(
     targets = target_gradients(bridge, shape)
     clean = passes.differentiable(entry, tapped_names(targets), [*kept_names(targets), *written])
     add_gradients(clean, targets)
+    clean = clean.only(written)
     corrupted = passes.corrupted(written)
-    differences = output_differences(bridge, shape, clean, corrupted)
     masks = label_masks(prompts, passes.prefix.length) if settings.positions else {}
-    scores, parts = score_edges(shape, targets, differences, masks)
-
+    scores, parts = score_edges(bridge, shape, targets, clean, corrupted, masks)
     further = _Further(shape, scores, masks)
     side_by_side = max(1, settings.batch // len(prompts))
     for group in _groups(shape, side_by_side) if steps > 1 else ():
@@ -70,7 +69,7 @@ def eap_ig_activations(
         for step in range(1, steps):
             value = group.corrupted_to(step / steps, clean, corrupted)
             add_gradients(copies.differentiable(group.name, tapped, kept, value), downstream)
-        direction = differences[group.sources].flatten(0, 1)
+        direction = group.difference(bridge, clean, corrupted)
         products = [target.along(direction) for target in downstream]
         further.add(group, products)
     scores = (scores + further.of_edges("")) / steps
@@ -84,14 +83,16 @@ class _Group:
 
     Attributes:
         name: the activation.
+        layer: the layer in which they write, if they are heads.
+        heads: which heads they are; None for the input and MLPs.
         sources: their places in `GraphShape.sources`.
-        first_head: which head the first of them is; None for the input and MLPs.
         first_target: where in `target_gradients` the first targets come that any of them feeds.
     """
 
     name: str
+    layer: int
+    heads: slice | None
     sources: slice
-    first_head: int | None
     first_target: int
 
     @property
@@ -105,28 +106,40 @@ class _Group:
 
         At point 0 it writes what it does in the corrupted run, at 1 what it does in the clean one.
         """
-        begin, end = corrupted[self.name].detach(), clean[self.name].detach()
+        begin, end = corrupted[self.name], clean[self.name]
         between = begin + point * (end - begin)
-        if self.first_head is None:
+        if self.heads is None:
             return between
         value = end.repeat(self.size, 1, 1, 1)
         for copy, rows in enumerate(value.split(len(end))):
-            head = self.first_head + copy
+            head = self.heads.start + copy
             rows[:, :, head] = between[:, :, head]
         return value
+
+    def difference(
+        self, bridge: TransformerBridge, clean: Pass, corrupted: Pass
+    ) -> Float[Tensor, "copy_batch position d_model"]:
+        """Corrupted less clean output of every source, copy by copy."""
+        found = difference(self.name, clean, corrupted)
+        if self.heads is None:
+            return found
+        outputs = project_heads(bridge, self.layer, found[:, :, self.heads], self.heads)
+        return outputs.unflatten(1, found.shape[:2]).flatten(0, 1)
 
 
 def _groups(shape: GraphShape, at_most: int) -> Iterator[_Group]:
     """All sources in their order, so many side by side at most."""
-    yield _Group(hooks.resid_pre(0), slice(0, 1), None, 0)
+    yield _Group(hooks.resid_pre(0), 0, None, slice(0, 1), 0)
     for layer in range(shape.n_layers):
         first = 1 + layer * (shape.n_heads + 1)
-        for head in range(0, shape.n_heads, at_most):
-            end = min(head + at_most, shape.n_heads)
-            sources = slice(first + head, first + end)
-            yield _Group(hooks.z(layer), sources, head, 2 * layer + (2 if shape.parallel else 1))
+        own_mlp, next_layer = 2 * layer + 1, 2 * layer + 2
+        for start in range(0, shape.n_heads, at_most):
+            heads = slice(start, min(start + at_most, shape.n_heads))
+            sources = slice(first + heads.start, first + heads.stop)
+            reader = next_layer if shape.parallel else own_mlp
+            yield _Group(hooks.z(layer), layer, heads, sources, reader)
         mlp = first + shape.n_heads
-        yield _Group(hooks.mlp_out(layer), slice(mlp, mlp + 1), None, 2 * layer + 2)
+        yield _Group(hooks.mlp_out(layer), layer, None, slice(mlp, mlp + 1), next_layer)
 
 
 class _Further:

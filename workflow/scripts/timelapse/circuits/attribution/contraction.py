@@ -10,11 +10,18 @@ from collections.abc import Mapping, Sequence
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
+from transformer_lens.model_bridge import TransformerBridge
 
 from timelapse.circuits.attribution.gradients import TargetGradients
+from timelapse.circuits.attribution.outputs import output_differences
+from timelapse.circuits.attribution.passes import Pass
 from timelapse.circuits.graph import GraphShape
 from timelapse.circuits.scores import OTHER, PromptScores
+from timelapse.models import hooks
 from timelapse.models.prompts import Prompts
+
+_NUMBERS = 2**24
+"""How many numbers the outputs of all sources may be at a time: 64 MB in float32."""
 
 Masks = Mapping[str, Bool[Tensor, "batch position"]]
 """For every label, which token of each prompt it stands for: one at most."""
@@ -33,20 +40,45 @@ def label_masks(prompts: Prompts, start: int) -> Masks:
 
 
 def score_edges(
+    bridge: TransformerBridge,
     shape: GraphShape,
     targets: Sequence[TargetGradients],
-    differences: Float[Tensor, "source batch position d_model"],
+    clean: Pass,
+    corrupted: Pass,
     masks: Masks,
 ) -> tuple[Float[Tensor, "edge batch"], dict[str, Float[Tensor, "edge batch"]]]:
-    """Scores of all edges, and the part of them that comes through each label's token."""
+    """Scores of all edges, and the part of them that comes through each label's token.
+
+    A few prompts at a time, because the outputs of all sources are many numbers.
+    """
+    n_prompts, length, width = clean[hooks.resid_pre(0)].shape
+    at_once = max(1, _NUMBERS // (len(shape.sources) * length * width))
+    wholes, parts = [], defaultdict(list)
+    for start in range(0, n_prompts, at_once):
+        rows = slice(start, start + at_once)
+        differences = output_differences(bridge, shape, clean, corrupted, rows)
+        some = {label: mask[rows] for label, mask in masks.items()}
+        whole, labelled = _score_edges(shape, targets, rows, differences, some)
+        wholes.append(whole)
+        for label, part in labelled.items():
+            parts[label].append(part)
+    return torch.cat(wholes, 1), {label: torch.cat(found, 1) for label, found in parts.items()}
+
+
+def _score_edges(
+    shape: GraphShape,
+    targets: Sequence[TargetGradients],
+    rows: slice,
+    differences: Float[Tensor, "source some position d_model"],
+    masks: Masks,
+) -> tuple[Float[Tensor, "edge some"], dict[str, Float[Tensor, "edge some"]]]:
     room = differences.new_empty(max(target.size for target in targets), *differences.shape[1:])
-    wholes = []
-    parts = defaultdict(list)
+    wholes, parts = [], defaultdict(list)
     done = 0
     for target in targets:
         upstream = differences[: shape.n_upstream(shape.targets[done])]
         done += target.size
-        gradients = target.at_inputs(room)
+        gradients = target.at_inputs(rows, room)
         wholes.append(contract(upstream, gradients))
         for label, mask in masks.items():
             parts[label].append(_contract_at(upstream, gradients, mask))

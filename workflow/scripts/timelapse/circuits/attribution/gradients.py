@@ -43,9 +43,9 @@ class TargetGradients(Protocol):
         """Add the gradients of one pass."""
 
     def at_inputs(
-        self, room: Float[Tensor, "target batch position d_model"]
-    ) -> Float[Tensor, "target batch last_position d_model"]:
-        """The sums at the targets' inputs, at the last positions; perhaps written into `room`."""
+        self, rows: slice, room: Float[Tensor, "target some position d_model"]
+    ) -> Float[Tensor, "target some last_position d_model"]:
+        """The sums for some prompts at the targets' inputs; `room` may be where they are."""
 
     def along(
         self, direction: Float[Tensor, "batch position d_model"]
@@ -119,17 +119,17 @@ class AttentionGradients:
         self._summed = found if self._summed is None else self._summed.add_(found)
 
     def at_inputs(
-        self, room: Float[Tensor, "target batch position d_model"]
-    ) -> Float[Tensor, "target batch position d_model"]:
+        self, rows: slice, room: Float[Tensor, "target some position d_model"]
+    ) -> Float[Tensor, "target some position d_model"]:
         assert self._summed is not None and self._projections is not None
         inputs = room[: self.size]
         torch.bmm(
-            self._summed.flatten(0, 1).transpose(0, 1),
+            self._summed[rows].flatten(0, 1).transpose(0, 1),
             self._projections.weight.transpose(1, 2),
             out=inputs.flatten(1, 2),
         )
         for share, normalized in self._norms:
-            inputs.addcmul_(share.permute(2, 0, 1)[..., None], normalized, value=-1)
+            inputs.addcmul_(share[rows].permute(2, 0, 1)[..., None], normalized[rows], value=-1)
         return inputs
 
     def along(
@@ -147,7 +147,7 @@ class AttentionGradients:
 class StreamGradients:
     """Gradients at what one reader with a norm to itself reads: the MLP of a layer, or the logits.
 
-    The logits are read at the last position alone.
+    The logits, and the MLP of the last layer, read the last position alone.
     """
 
     def __init__(self, name: str, at_end: bool) -> None:
@@ -162,10 +162,10 @@ class StreamGradients:
         self._summed = found if self._summed is None else self._summed + found
 
     def at_inputs(
-        self, room: Float[Tensor, "target batch position d_model"]
-    ) -> Float[Tensor, "1 batch last_position d_model"]:
+        self, rows: slice, room: Float[Tensor, "target some position d_model"]
+    ) -> Float[Tensor, "1 some last_position d_model"]:
         assert self._summed is not None
-        return self._summed[None]
+        return self._summed[None, rows]
 
     def along(
         self, direction: Float[Tensor, "batch position d_model"]
@@ -177,10 +177,11 @@ class StreamGradients:
 def target_gradients(bridge: TransformerBridge, shape: GraphShape) -> list[TargetGradients]:
     """Empty sums for all targets, in their order: of every layer attention, MLP; at last logits."""
     found: list[TargetGradients] = []
+    last = shape.n_layers - 1
     for layer in range(shape.n_layers):
         found.append(AttentionGradients(bridge, shape, layer))
-        found.append(StreamGradients(hooks.mlp_norm_in(layer), at_end=False))
-    found.append(StreamGradients(hooks.resid_post(shape.n_layers - 1), at_end=True))
+        found.append(StreamGradients(hooks.mlp_norm_in(layer), at_end=layer == last))
+    found.append(StreamGradients(hooks.resid_post(last), at_end=True))
     return found
 
 

@@ -33,12 +33,17 @@ def node(
     corrupted = passes.corrupted(written)
 
     def products(name: str) -> torch.Tensor:
-        return difference(name, clean, corrupted) * gradients[name].to(clean.dtype)
+        found = difference(name, clean, corrupted) * gradients[name].to(clean.dtype)
+        summed = found.sum(-1)
+        return summed[None] if summed.ndim == 2 else summed.permute(2, 0, 1)
 
-    found = [products(hooks.resid_pre(0)).sum(-1)[None]]
-    for layer in range(shape.n_layers):
-        found.append(products(hooks.z(layer)).sum(-1).permute(2, 0, 1))
-        found.append(products(hooks.mlp_out(layer)).sum(-1)[None])
-    by_position = torch.cat(found)
     masks = label_masks(prompts, passes.prefix.length) if settings.positions else {}
-    return prompt_scores(prompts, by_position.sum(2), at_labels(by_position, masks))
+    by_position = [products(hooks.resid_pre(0))]
+    for layer in range(shape.n_layers):
+        by_position += [products(hooks.z(layer)), products(hooks.mlp_out(layer))]
+    parts = [at_labels(found, masks) for found in by_position]
+    return prompt_scores(
+        prompts,
+        torch.cat([found.sum(-1) for found in by_position]),
+        {label: torch.cat([part[label] for part in parts]) for label in masks},
+    )

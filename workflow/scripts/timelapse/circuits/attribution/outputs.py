@@ -16,29 +16,51 @@ def written_names(shape: GraphShape) -> list[str]:
     return [hooks.resid_pre(0), *map(hooks.z, layers), *map(hooks.mlp_out, layers)]
 
 
-def difference(name: str, clean: Pass, corrupted: Pass) -> Float[Tensor, "batch position *rest"]:
-    """Corrupted less clean activation."""
-    return corrupted[name].detach().to(clean.dtype) - clean[name].detach()
+def difference(
+    name: str, clean: Pass, corrupted: Pass, rows: slice = slice(None)
+) -> Float[Tensor, "batch position *rest"]:
+    """Corrupted less clean activation of some prompts."""
+    return corrupted[name][rows].detach().to(clean.dtype) - clean[name][rows].detach()
 
 
 def output_differences(
-    bridge: TransformerBridge, shape: GraphShape, clean: Pass, corrupted: Pass
+    bridge: TransformerBridge,
+    shape: GraphShape,
+    clean: Pass,
+    corrupted: Pass,
+    rows: slice = slice(None),
 ) -> Float[Tensor, "source batch position d_model"]:
-    """Corrupted less clean output of `shape.sources`, in their order.
+    """Corrupted less clean output of `shape.sources`, in their order, for some prompts.
 
-    A head's output is its z times its rows of the output projection. The bias of that projection
-    belongs to no head and is the same in both passes.
+    In the last layer, whose outputs are read at the last position alone, they are nought at the
+    others.
     """
-    entering = difference(hooks.resid_pre(0), clean, corrupted)
+    entering = difference(hooks.resid_pre(0), clean, corrupted, rows)
     outputs = entering.new_empty(len(shape.sources), *entering.shape)
     outputs[0] = entering
     for layer in range(shape.n_layers):
         first = 1 + layer * (shape.n_heads + 1)
-        mlp = first + shape.n_heads
-        torch.bmm(
-            difference(hooks.z(layer), clean, corrupted).flatten(0, 1).transpose(0, 1),
-            bridge.blocks[layer].attn.W_O.detach().to(clean.dtype),
-            out=outputs[first:mlp].flatten(1, 2),
-        )
-        outputs[mlp] = difference(hooks.mlp_out(layer), clean, corrupted)
+        heads, mlp = outputs[first : first + shape.n_heads], outputs[first + shape.n_heads]
+        room = heads.flatten(1, 2)
+        if layer == shape.n_layers - 1:
+            heads.zero_()
+            mlp.zero_()
+            room, mlp = heads[:, :, -1], mlp[:, -1:]
+        project_heads(bridge, layer, difference(hooks.z(layer), clean, corrupted, rows), out=room)
+        mlp.copy_(difference(hooks.mlp_out(layer), clean, corrupted, rows))
     return outputs
+
+
+def project_heads(
+    bridge: TransformerBridge,
+    layer: int,
+    z: Float[Tensor, "batch position some_head d_head"],
+    heads: slice = slice(None),
+    out: Float[Tensor, "some_head batch_position d_model"] | None = None,
+) -> Float[Tensor, "some_head batch_position d_model"]:
+    """What differences of z are in the residual stream: a head's z times its output projection.
+
+    The bias of that projection belongs to no head and is the same in all passes.
+    """
+    weight = bridge.blocks[layer].attn.W_O.detach()[heads].to(z.dtype)
+    return torch.bmm(z.flatten(0, 1).transpose(0, 1), weight, out=out)

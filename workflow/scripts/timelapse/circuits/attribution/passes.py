@@ -8,10 +8,15 @@ from jaxtyping import Float
 from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 
+from timelapse.models import hooks
+from timelapse.models.fused import fused_activations
 from timelapse.models.hooks import Hook, Recorder
-from timelapse.models.measure import logit_difference
+from timelapse.models.measure import logit_difference_of_stream
 from timelapse.models.prefix import Prefix
 from timelapse.models.prompts import Prompts
+
+Embedding = Float[Tensor, "batch position d_model"]
+"""A residual stream before the first block."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,10 @@ class Pass:
     def __getitem__(self, name: str) -> Float[Tensor, "batch position *rest"]:
         return self.recorded[name]
 
+    def only(self, names: Sequence[str]) -> "Pass":
+        """The pass with some of its activations, cut off from autograd; the rest can be let go."""
+        return Pass(self.recorded.only(names), self.measure.detach())
+
     def gradients(self, names: Sequence[str]) -> dict[str, Float[Tensor, "batch position *rest"]]:
         """Of the sum of all measures at recorded activations; what autograd kept is let go."""
         activations = [self.recorded[name] for name in names]
@@ -43,9 +52,12 @@ class Pass:
 
 @dataclass(frozen=True)
 class Passes:
-    """The passes of a batch of prompts, from the first token on that the corruption changes.
+    """The passes of a batch of prompts, no further than anything depends on them.
 
-    Before it every activation is the same in all of them, and no gradient there is needed.
+    They begin at the first token that the corruption changes: before it every activation is the
+    same in all of them, and no gradient there is needed. In the last layer the heads' z, and all
+    that comes after it, is of the last position alone, the only one that is read again. They end
+    before the final norm: of the logits only the answer's less the foils' is computed.
 
     Attributes:
         bridge: the model.
@@ -103,15 +115,23 @@ class Passes:
             *map(recorder.keep, (name for name in kept if name not in (root, *tapped))),
         ]
         tokens = self.prompts.corrupted[self.corruption] if corrupted else self.prompts.tokens
-        with torch.enable_grad(), self.bridge.hooks(fwd_hooks=observers):
-            return self._run(recorder, tokens)
+        with torch.enable_grad():
+            return self._run(tokens, recorder, observers)
 
     @torch.no_grad()
     def _observed(self, tokens: Tensor, kept: Sequence[str]) -> Pass:
         recorder = Recorder()
-        with self.bridge.hooks(fwd_hooks=[*map(recorder.keep, kept)]):
-            return self._run(recorder, tokens)
+        return self._run(tokens, recorder, [*map(recorder.keep, kept)])
 
-    def _run(self, recorder: Recorder, tokens: Tensor) -> Pass:
-        logits = self.prefix.last_logits(self.bridge, tokens)
-        return Pass(recorder, logit_difference(logits, self.prompts.answer, self.prompts.foils))
+    def _run(self, tokens: Tensor, recorder: Recorder, observers: Sequence[Hook]) -> Pass:
+        last = self.bridge.cfg.n_layers - 1
+        cuts = [hooks.at_end(hooks.z(last)), hooks.at_end(hooks.mlp_norm_in(last))]
+        end = hooks.end_run(hooks.resid_post(last))
+        with (
+            fused_activations(self.bridge),
+            self.bridge.hooks(fwd_hooks=[*cuts, *observers, end]),
+        ):
+            stream = self.prefix.run(self.bridge, tokens)
+        answer, foils = self.prompts.answer, self.prompts.foils
+        measure = logit_difference_of_stream(self.bridge, stream[:, -1], answer, foils)
+        return Pass(recorder, measure)

@@ -23,8 +23,8 @@ from timelapse.circuits.attribution.gradients import (
     tapped_names,
     target_gradients,
 )
-from timelapse.circuits.attribution.outputs import output_differences, written_names
-from timelapse.circuits.attribution.passes import Passes
+from timelapse.circuits.attribution.outputs import written_names
+from timelapse.circuits.attribution.passes import Embedding, Pass, Passes
 from timelapse.circuits.graph import GraphShape
 from timelapse.circuits.scores import PromptScores
 from timelapse.circuits.settings import Settings
@@ -84,20 +84,19 @@ def _averaged(
     passes = Passes.of(bridge, prompts, corruption)
     targets = target_gradients(bridge, shape)
     tapped, kept = tapped_names(targets), kept_names(targets)
-    clean = passes.differentiable(entry, tapped, [*kept, *written])
-    add_gradients(clean, targets)
-    if 0 in points:
-        corrupted = passes.differentiable(entry, tapped, [*kept, *written], corrupted=True)
-        add_gradients(corrupted, targets)
-    else:
-        corrupted = passes.corrupted(written)
+
+    def graded(value: Embedding | None = None, corrupted: bool = False) -> Pass:
+        run = passes.differentiable(entry, tapped, [*kept, *written], value, corrupted)
+        add_gradients(run, targets)
+        return run.only(written)
+
+    clean = graded()
+    corrupted = graded(corrupted=True) if 0 in points else passes.corrupted(written)
     begin, end = corrupted[entry].detach(), clean[entry].detach()
     for point in points:
         if 0 < point < 1:
-            between = begin + point * (end - begin)
-            add_gradients(passes.differentiable(entry, tapped, kept, between), targets)
-    differences = output_differences(bridge, shape, clean, corrupted)
+            graded(begin + point * (end - begin))
     masks = label_masks(prompts, passes.prefix.length) if settings.positions else {}
-    scores, parts = score_edges(shape, targets, differences, masks)
+    scores, parts = score_edges(bridge, shape, targets, clean, corrupted, masks)
     parts = {label: part / len(points) for label, part in parts.items()}
     return prompt_scores(prompts, scores / len(points), parts)

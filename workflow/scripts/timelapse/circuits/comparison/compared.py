@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int
 
 from timelapse.circuits.graph import GraphShape
 from timelapse.circuits.selection import choose
-from timelapse.circuits.wiring import Stage, wiring
+from timelapse.circuits.wiring import wiring
 
 Counts = Float[np.ndarray, "*sample a b"]
 
@@ -51,12 +51,8 @@ class Circuits:
 
     @cached_property
     def nodes(self) -> Bool[np.ndarray, "*sample circuit source"]:
-        """Which sources are in the circuit: those that a kept edge leaves."""
-        graph = wiring(self.shape)
-        nodes = np.zeros((*self.kept.shape[:-1], len(self.shape.sources)), dtype=bool)
-        for stage in graph.stages:
-            nodes[..., : stage.n_sources] |= stage.block(self.kept).any(-2)
-        return nodes
+        """Which sources are in the circuit."""
+        return wiring(self.shape).nodes(self.kept)
 
     @cached_property
     def between_nodes(self) -> Float[np.ndarray, "*sample circuit edge"]:
@@ -67,7 +63,9 @@ class Circuits:
         graph = wiring(self.shape)
         between = np.empty(self.kept.shape, dtype=np.float32)
         for stage in graph.stages:
-            between[..., stage.edges] = _both_ends(stage, self.nodes)
+            ends = stage.needed(self.nodes[..., stage.readers])
+            both = ends[..., :, None] & self.nodes[..., None, : stage.n_sources]
+            stage.block(between)[...] = both
         return between
 
     @cached_property
@@ -104,14 +102,6 @@ def _ranks(
     ranks = np.empty(values.shape, dtype=np.float32)
     np.put_along_axis(ranks, order, np.repeat(shared, lengths).reshape(values.shape), -1)
     return ranks
-
-
-def _both_ends(
-    stage: Stage, nodes: Bool[np.ndarray, "*sample circuit source"]
-) -> Bool[np.ndarray, "*sample circuit edge"]:
-    ends = stage.needed(nodes[..., stage.readers])
-    both = ends[..., :, None] & nodes[..., None, : stage.n_sources]
-    return both.reshape(*nodes.shape[:-1], -1)
 
 
 def products(

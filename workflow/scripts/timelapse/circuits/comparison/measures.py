@@ -24,6 +24,7 @@ OVERLAPS: Mapping[str, Measure] = {
     "edge_flips_changed_node": flips.edge_flips_changed_node,
     "edge_flips_same_nodes": flips.edge_flips_same_nodes,
     "weight_share": shares.weight_share,
+    "weight_share_same_sign": shares.weight_share_same_sign,
     "weight_share_chance": shares.weight_share_chance,
 }
 RELATIVE = "weight_share_relative"

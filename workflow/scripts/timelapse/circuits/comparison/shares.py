@@ -11,6 +11,13 @@ def weight_share(a: Circuits, b: Circuits) -> Counts:
     return ratio(products(a.indicator, weight), weight.sum(-1)[..., None, :])
 
 
+def weight_share_same_sign(a: Circuits, b: Circuits) -> Counts:
+    """The part of `weight_share` on edges that help in both circuits, or in neither."""
+    weight = np.where(b.kept, np.abs(b.scores), 0)
+    same = products(a.indicator, weight) + products(a.signed, np.copysign(weight, b.scores))
+    return ratio(same / 2, weight.sum(-1)[..., None, :])
+
+
 def weight_share_chance(a: Circuits, b: Circuits) -> Counts:
     """The share expected if circuit a were as many edges drawn at random from all."""
     share = a.size[..., :, None] / a.kept.shape[-1]

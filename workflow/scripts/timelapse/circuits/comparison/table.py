@@ -36,7 +36,7 @@ _ARRAYS = 10
 
 
 @dataclass(frozen=True)
-class Settings:
+class ComparisonSettings:
     """How circuits are compared.
 
     Attributes:
@@ -61,7 +61,7 @@ class _Task:
     """
 
     def __init__(
-        self, name: str, samples: EdgeSamples, shape: GraphShape, settings: Settings
+        self, name: str, samples: EdgeSamples, shape: GraphShape, settings: ComparisonSettings
     ) -> None:
         n_examples = len(samples.examples)
         weights = resampling_weights(
@@ -98,7 +98,7 @@ class _Block:
 
 
 def compare(
-    task: str, samples: Mapping[str, EdgeSamples], shape: GraphShape, settings: Settings
+    task: str, samples: Mapping[str, EdgeSamples], shape: GraphShape, settings: ComparisonSettings
 ) -> pa.Table:
     """Compare a task's circuits over the checkpoints, and with the circuits of other tasks.
 

@@ -19,7 +19,10 @@ from timelapse.circuits.graph import GraphShape
 from timelapse.models import hooks
 from timelapse.models.hooks import Recorder
 from timelapse.models.measure import last_logits
+from timelapse.models.prefix import Prefix
 from timelapse.models.prompts import Prompts
+
+_NO_PREFIX = Prefix(0, ())
 
 
 @dataclass(frozen=True)
@@ -27,14 +30,14 @@ class Ablation:
     """The ablated world of some prompts.
 
     Attributes:
-        start: the first position at which it may differ from the clean run.
+        prefix: what it shares with the clean run.
         activations: by the hook's name what the sources write (the stream before the first block,
-            the heads' z, the MLPs' outputs) and the residual stream wherever a target reads it. One
-            row for each prompt, or one for them all.
+            the heads' z, the MLPs' outputs) and the residual stream wherever a target reads it, at
+            the positions after the prefix. One row for each prompt, or one for them all.
         logits: what the model makes of the end of that stream, at the last position.
     """
 
-    start: int
+    prefix: Prefix
     activations: Mapping[str, Float[Tensor, "#batch position *rest"]]
     logits: Float[Tensor, "#batch vocabulary"]
 
@@ -77,8 +80,8 @@ def resample(
     Up to the first position at which any pair of prompts differs, it is the clean run.
     """
     tokens = prompts.corrupted[corruption]
-    start = int((prompts.tokens != tokens).any(0).int().argmax())
-    return Ablation(start, *_recorded(bridge, shape, tokens))
+    prefix = Prefix.shared(bridge, prompts.tokens, tokens)
+    return Ablation(prefix, *_recorded(bridge, shape, tokens, prefix))
 
 
 @torch.no_grad()
@@ -88,19 +91,19 @@ def mean(
     """The mean corrupted run of prompts of one length, position by position."""
     sums: dict[str, Tensor] = {}
     for batch in batches:
-        recorded, _ = _recorded(bridge, shape, batch.corrupted[corruption])
+        recorded, _ = _recorded(bridge, shape, batch.corrupted[corruption], _NO_PREFIX)
         for name, activation in recorded.items():
             added = activation.sum(0, keepdim=True)
             sums[name] = sums[name] + added if name in sums else added
     count = sum(len(batch) for batch in batches)
     means = {name: total / count for name, total in sums.items()}
-    return Ablation(0, means, _unembedded(bridge, shape, means, batches[0]))
+    return Ablation(_NO_PREFIX, means, _unembedded(bridge, shape, means, batches[0]))
 
 
 @torch.no_grad()
 def zero(bridge: TransformerBridge, shape: GraphShape, prompts: Prompts) -> Ablation:
     """No source writes anything."""
-    recorded, _ = _recorded(bridge, shape, prompts.tokens[:1])
+    recorded, _ = _recorded(bridge, shape, prompts.tokens[:1], _NO_PREFIX)
     blank = {name: torch.zeros_like(activation) for name, activation in recorded.items()}
     stream = blank[hooks.resid_pre(0)].clone()
     for layer in range(shape.n_layers):
@@ -110,11 +113,14 @@ def zero(bridge: TransformerBridge, shape: GraphShape, prompts: Prompts) -> Abla
         blank[hooks.mlp_norm_in(layer)] = stream if shape.parallel else after_attention
         stream = after_attention
     blank[hooks.resid_post(shape.n_layers - 1)] = stream
-    return Ablation(0, blank, _unembedded(bridge, shape, blank, prompts))
+    return Ablation(_NO_PREFIX, blank, _unembedded(bridge, shape, blank, prompts))
 
 
 def _recorded(
-    bridge: TransformerBridge, shape: GraphShape, tokens: Int[Tensor, "batch position"]
+    bridge: TransformerBridge,
+    shape: GraphShape,
+    tokens: Int[Tensor, "batch position"],
+    prefix: Prefix,
 ) -> tuple[dict[str, Float[Tensor, "batch position *rest"]], Float[Tensor, "batch vocabulary"]]:
     """What an ablated world consists of, in a run on some tokens, in float32 at least."""
     layers = range(shape.n_layers)
@@ -122,7 +128,7 @@ def _recorded(
     names = [*(name(layer) for layer in layers for name in kinds), hooks.resid_post(layers[-1])]
     recorder = Recorder()
     with bridge.hooks(fwd_hooks=[recorder.keep(name) for name in names]):
-        logits = last_logits(bridge, tokens)
+        logits = prefix.run(bridge, tokens)[:, -1]
     dtype = torch.promote_types(logits.dtype, torch.float32)
     return {name: recorder[name].to(dtype) for name in names}, logits
 

@@ -23,7 +23,8 @@ from timelapse.circuits.graph import GraphShape, Target
 from timelapse.circuits.intervention.ablation import Ablation
 from timelapse.circuits.intervention.projection import Projection
 from timelapse.models import hooks
-from timelapse.models.measure import last_logits, logit_difference
+from timelapse.models.fused import fused_activations
+from timelapse.models.measure import logit_difference
 from timelapse.models.prompts import Prompts
 
 ROWS = 100
@@ -68,6 +69,9 @@ def logit_differences(
     return found
 
 
+_ALL, _END = slice(None), slice(-1, None)
+
+
 @dataclass(frozen=True)
 class _Reading:
     """Targets that read at one place.
@@ -106,7 +110,7 @@ class _Pass:
         for edges in by_target:
             in_use[: edges.shape[1]] |= edges.any(0)
         self._in_use = in_use.nonzero().flatten().tolist()
-        entering = self._ablated(hooks.resid_pre(0))
+        entering = ablation[hooks.resid_pre(0)]
         self._differences = entering.new_empty(
             len(kept), len(self._in_use), len(prompts), *entering.shape[1:]
         )
@@ -114,58 +118,64 @@ class _Pass:
     def run(self) -> Float[Tensor, "circuit batch"]:
         """Run the model and measure."""
         n = self._differences.shape[0]
-        with self._bridge.hooks(fwd_hooks=self._hooks()):
-            logits = last_logits(self._bridge, self._prompts.tokens.repeat(n, 1))
-        return logit_difference(
-            logits, self._prompts.answer.repeat(n), self._prompts.foils.repeat(n, 1)
-        ).unflatten(0, (n, -1))
+        prompts, prefix = self._prompts.repeated(n), self._ablation.prefix.repeated(n)
+        with fused_activations(self._bridge), self._bridge.hooks(fwd_hooks=self._hooks()):
+            logits = prefix.run(self._bridge, prompts.tokens)[:, -1]
+        return logit_difference(logits, prompts.answer, prompts.foils).unflatten(0, (n, -1))
 
     def _hooks(self) -> list[hooks.Hook]:
         shape = self._shape
-        end = hooks.resid_post(shape.n_layers - 1)
-        found = [self._whole_output(0, hooks.resid_pre(0))]
+        last = shape.n_layers - 1
+        cuts = [hooks.at_end(hooks.z(last)), hooks.at_end(hooks.mlp_norm_in(last))]
+        found = [*cuts, self._whole_output(0, hooks.resid_pre(0), _ALL)]
         for layer in range(shape.n_layers):
             first = 1 + layer * (shape.n_heads + 1)
+            # What the last layer writes is read at the last position alone.
+            positions = _END if layer == last else _ALL
             found += [
-                self._projected("q", layer, hooks.query(layer)),
-                self._projected("k", layer, hooks.key(layer)),
-                self._projected("v", layer, hooks.value(layer)),
-                self._head_outputs(first, layer),
-                self._stream(Target("mlp", layer), hooks.mlp_norm_in(layer)),
-                self._whole_output(first + shape.n_heads, hooks.mlp_out(layer)),
+                self._projected("q", layer, hooks.query(layer), positions),
+                self._projected("k", layer, hooks.key(layer), _ALL),
+                self._projected("v", layer, hooks.value(layer), _ALL),
+                self._head_outputs(first, layer, positions),
+                self._stream(Target("mlp", layer), hooks.mlp_norm_in(layer), positions),
+                self._whole_output(first + shape.n_heads, hooks.mlp_out(layer), positions),
             ]
-        return [hook for hook in [*found, self._stream(Target("logits"), end)] if hook]
+        found.append(self._stream(Target("logits"), hooks.resid_post(last), _END))
+        return [hook for hook in found if hook]
 
-    def _whole_output(self, source: int, name: str) -> hooks.Hook | None:
+    def _whole_output(self, source: int, name: str, positions: slice) -> hooks.Hook | None:
         """Take the difference of a source whose output passes the hook."""
         if source not in self._in_use:
             return None
-        slot = self._in_use.index(source)
+        difference = self._differences[:, self._in_use.index(source), :, positions]
 
         def take(activation: Tensor, hook: Any) -> None:
-            written = self._by_circuit(activation)
-            torch.sub(written, self._ablated(name), out=self._differences[:, slot])
+            written = self._by_circuit(activation)[:, :, positions]
+            torch.sub(written, self._ablation[name][:, positions], out=difference)
 
         return name, take
 
-    def _head_outputs(self, first: int, layer: int) -> hooks.Hook | None:
+    def _head_outputs(self, first: int, layer: int, positions: slice) -> hooks.Hook | None:
         """Take the differences of heads: of their z, through the output projection."""
         heads = [head for head in range(self._shape.n_heads) if first + head in self._in_use]
         if not heads:
             return None
         slot = self._in_use.index(first + heads[0])
+        differences = self._differences[:, slot : slot + len(heads), :, positions]
         name = hooks.z(layer)
 
         def take(activation: Tensor, hook: Any) -> None:
-            difference = self._by_circuit(activation) - self._ablated(name)
-            weight = self._bridge.blocks[layer].attn.W_O.detach()[heads].to(difference.dtype)
-            by_head = difference[..., heads, :].permute(3, 0, 1, 2, 4)
+            z = self._by_circuit(activation)[:, :, positions] - self._ablation[name][:, positions]
+            weight = self._bridge.blocks[layer].attn.W_O.detach()[heads].to(z.dtype)
+            by_head = z[..., heads, :].permute(3, 0, 1, 2, 4)
             written = (by_head.flatten(1, 3) @ weight).unflatten(1, by_head.shape[1:4])
-            self._differences[:, slot : slot + len(heads)] = written.transpose(0, 1)
+            differences.copy_(written.transpose(0, 1))
 
         return name, take
 
-    def _projected(self, kind: Literal["q", "k", "v"], layer: int, name: str) -> hooks.Hook | None:
+    def _projected(
+        self, kind: Literal["q", "k", "v"], layer: int, name: str, positions: slice
+    ) -> hooks.Hook | None:
         """Replace queries, keys or values by those of the heads' own streams."""
         n_heads = self._shape.n_heads if kind == "q" else self._shape.n_kv_heads
         reading = self._reading([Target(kind, layer, head) for head in range(n_heads)])
@@ -175,20 +185,22 @@ class _Pass:
 
         def project(activation: Tensor, hook: Any) -> Tensor:
             replaced = activation.clone()
-            by_circuit = self._by_circuit(replaced)
+            part = self._by_circuit(replaced)[:, :, positions]
             for heads, streams in (
-                (reading.fed, lambda: self._fed(reading, stream).transpose(0, 1)),
-                (reading.cut, lambda: self._ablated(stream)[None, None]),
+                (reading.fed, lambda: self._fed(reading, stream, positions).transpose(0, 1)),
+                (reading.cut, lambda: self._ablation[stream][None, None, :, positions]),
             ):
                 if heads:
-                    projection = Projection.of(self._bridge, layer, kind, heads, self._dtype)
+                    projection = Projection.of(
+                        self._bridge, layer, kind, heads, self._differences.dtype
+                    )
                     projected = projection(streams()).permute(1, 2, 3, 0, 4)
-                    by_circuit[..., heads, :] = projected.to(activation.dtype)
+                    part[..., heads, :] = projected.to(activation.dtype)
             return replaced
 
         return name, project
 
-    def _stream(self, target: Target, name: str) -> hooks.Hook | None:
+    def _stream(self, target: Target, name: str, positions: slice) -> hooks.Hook | None:
         """Replace the stream before a norm that only one target reads through."""
         reading = self._reading([target])
         if reading is None:
@@ -196,8 +208,11 @@ class _Pass:
 
         def put_together(activation: Tensor, hook: Any) -> Tensor:
             replaced = activation.clone()
-            stream = self._fed(reading, name)[:, 0] if reading.fed else self._ablated(name)
-            self._by_circuit(replaced).copy_(stream)
+            part = self._by_circuit(replaced)[:, :, positions]
+            if reading.fed:
+                part.copy_(self._fed(reading, name, positions)[:, 0])
+            else:
+                part.copy_(self._ablation[name][:, positions])
             return replaced
 
         return name, put_together
@@ -224,23 +239,14 @@ class _Pass:
         return not in_use.isdisjoint(self._shape.readers(target))
 
     def _fed(
-        self, reading: _Reading, stream: str
+        self, reading: _Reading, stream: str, positions: slice
     ) -> Float[Tensor, "circuit fed batch position d_model"]:
         """What the targets read: the ablated stream and the differences over kept edges."""
-        differences = self._differences[:, : reading.kept.shape[2]]
+        differences = self._differences[:, : reading.kept.shape[2], :, positions]
         summed = torch.bmm(reading.kept, differences.flatten(2))
-        return summed.unflatten(2, differences.shape[2:]) + self._ablated(stream)
-
-    def _ablated(self, name: str) -> Float[Tensor, "#batch position *rest"]:
-        return self._ablation[name][:, self._ablation.start :]
+        return summed.unflatten(2, differences.shape[2:]) + self._ablation[stream][:, positions]
 
     def _by_circuit(
         self, activation: Float[Tensor, "row position *rest"]
     ) -> Float[Tensor, "circuit batch position *rest"]:
-        """A view of what may differ from the clean run."""
-        n_circuits = self._differences.shape[0]
-        return activation[:, self._ablation.start :].unflatten(0, (n_circuits, -1))
-
-    @property
-    def _dtype(self) -> torch.dtype:
-        return self._differences.dtype
+        return activation.unflatten(0, (self._differences.shape[0], -1))

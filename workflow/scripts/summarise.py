@@ -1,0 +1,22 @@
+"""Rule summarise: a run in short, with its repeats with other seeds."""
+
+from pathlib import Path
+
+from job import start
+
+
+def main(smk):
+    import pyarrow.parquet as pq
+
+    from timelapse.circuits.summary.runs import collect
+    from timelapse.circuits.summary.table import summary_table
+    from timelapse.circuits.summary.text import summary_text
+
+    runs = collect(smk.params.task, smk.input.comparisons, smk.input.heads, smk.input.win_rates)
+    run = runs.pop(smk.wildcards.run)
+    pq.write_table(summary_table([run, *runs.values()]), smk.output.table)
+    Path(smk.output.text).write_text(summary_text(run, runs.values()), encoding="utf-8")
+
+
+if "snakemake" in globals():
+    start(main, snakemake)

@@ -1,0 +1,1 @@
+"""A run in short: what it did to the circuit, and whether other seeds agree. Free of torch."""
