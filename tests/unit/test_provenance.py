@@ -15,7 +15,7 @@ def test_a_script_stands_on_what_it_imports_through_others() -> None:
 
 
 def test_figures_stand_on_no_model() -> None:
-    drawn = library_files(SCRIPTS / "draw_film.py") + library_files(SCRIPTS / "draw_win_rate.py")
+    drawn = library_files(SCRIPTS / "draw_film.py") + library_files(SCRIPTS / "draw_overview.py")
     assert not [path for path in drawn if "/models/" in path or "/probes/" in path]
 
 

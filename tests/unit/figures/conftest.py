@@ -8,12 +8,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from matplotlib.figure import Figure
 
 from timelapse import tables
-from timelapse.figures.overviews import Overview, overview_named
-from timelapse.figures.pages.renderers import overview_figure
-from timelapse.study import Run
+from timelapse.figures.overviews import Overview
+from timelapse.run import Run
 
 STEPS = tuple(range(0, 192, 8))
 CORRUPTIONS = ("first", "second", "abc")
@@ -89,12 +87,6 @@ class MadeUp:
         """The files that an overview asks for."""
         return [self.folder / path for path in overview.inputs(self.run, task)]
 
-    def scene(self, name: str, task: str | None = "ioi3", **options: object) -> Figure:
-        """An overview, drawn."""
-        overview = overview_named(name)
-        about = None if overview.of_run else task
-        return overview_figure(name, self.inputs(overview, about), self.run.name, about, options)
-
 
 @pytest.fixture(scope="session")
 def study(tmp_path_factory: pytest.TempPathFactory) -> MadeUp:
@@ -106,6 +98,12 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> MadeUp:
 def large_study(tmp_path_factory: pytest.TempPathFactory) -> MadeUp:
     """A run of GPT-2 small's shape at three steps."""
     return write_study(tmp_path_factory.mktemp("large"), layers=12, heads=12, steps=(0, 64, 184))
+
+
+@pytest.fixture(scope="session")
+def short_study(tmp_path_factory: pytest.TempPathFactory) -> MadeUp:
+    """A small run at three steps."""
+    return write_study(tmp_path_factory.mktemp("short"), layers=2, heads=3, steps=(0, 64, 184))
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import pytest
 
 from timelapse.errors import UserError
 from timelapse.figures.kinds import KINDS
+from timelapse.figures.pages.renderers import draw_overview
 from timelapse.figures.scene import open_scene
-from timelapse.figures.win_rate import draw_win_rates
 
 Tables = dict[str, list[Path]]
 Spoil = Callable[[Path], object]
@@ -69,7 +69,7 @@ def test_a_win_rate_table_that_cannot_be_used_is_named(own: Tables) -> None:
     rewrite(lambda table: table.drop_columns(["ci_low"]))(path)
     for draw in (
         lambda: open_kind("head", own),
-        lambda: draw_win_rates({"ioi3": own["win_rate"]}, "run"),
+        lambda: draw_overview("win_rate", own["win_rate"], "run"),
     ):
         with pytest.raises(UserError, match="lacks this column") as caught:
             draw()

@@ -18,6 +18,7 @@ from timelapse.figures.plots import Heatmap
 from timelapse.figures.reading import read_tables
 from timelapse.figures.renderers import open_drawing
 from timelapse.figures.scatter import ScatterDrawing
+from timelapse.figures.size_curves import SizeCurvesDrawing
 
 Tables = dict[str, list[Path]]
 
@@ -351,3 +352,44 @@ def test_the_lens_draws_answer_and_foils_with_1_on_top_of_the_ranks(small: Table
             assert np.allclose(drawn[label].get_ydata(), expected)
     low, high = rank.get_ylim()
     assert low > 40000 and high < 1 and rank.get_yscale() == "log"
+
+
+def test_faithfulness_runs_over_the_sizes_of_circuits_with_its_band(small: Tables) -> None:
+    drawing = drawing_of("faithfulness", small)
+    assert isinstance(drawing, SizeCurvesDrawing)
+    drawing.show(23)
+    rows = pq.read_table(small["faithfulness"][23]).to_pylist()
+    corruptions = list(dict.fromkeys(row["corruption"] for row in rows))
+    assert all(axes.get_xscale() == "log" for axes in drawing.figure.axes)
+    for curve, measure, line in drawing._curves:
+        of_line = [row for row in rows if row["corruption"] == corruptions[line]]
+        expected = [(row["n_edges"] or np.nan, row[measure]) for row in of_line]
+        assert np.allclose(np.transpose(curve.get_data()), expected, equal_nan=True)
+    assert len(drawing._curves) == 2 * len(corruptions)
+    for band, line in drawing._bands:
+        of_line = [row for row in rows if row["corruption"] == corruptions[line] and row["n_edges"]]
+        edge = np.concatenate([path.vertices[:, 1] for path in band.get_paths()])
+        assert np.isclose(edge.min(), min(row["ci_low"] for row in of_line))
+        assert np.isclose(edge.max(), max(row["ci_high"] for row in of_line))
+    assert len(drawing._bands) == len(corruptions)
+
+
+def test_a_circuit_of_no_edges_has_no_place_on_the_axis_of_sizes(small: Tables) -> None:
+    drawing = drawing_of("faithfulness", small)
+    assert isinstance(drawing, SizeCurvesDrawing)
+    sizes = [row["n_edges"] for row in pq.read_table(small["faithfulness"][0]).to_pylist()]
+    assert 0 in sizes
+    low, high = drawing.figure.axes[0].get_xlim()
+    assert 0 < low < min(size for size in sizes if size) and high > max(sizes)
+
+
+def test_wild_shares_do_not_flatten_the_curves(own: Tables) -> None:
+    path = own["faithfulness"][0]
+    table = pq.read_table(path)
+    wild = pc.if_else(pc.equal(table["n_edges"], 2), 40.0, table["faithfulness"])
+    at = table.column_names.index("faithfulness")
+    pq.write_table(table.set_column(at, "faithfulness", wild.cast(pa.float32())), path)
+    assert np.max(wild) == 40
+    drawing = drawing_of("faithfulness", own)
+    assert drawing.figure.axes[0].get_ylim()[1] == 1.6
+    assert any("beyond the axes" in text.get_text() for text in drawing.figure.texts)

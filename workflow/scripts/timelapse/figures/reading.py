@@ -39,10 +39,11 @@ def read_tables(paths: Sequence[Path], schema: pa.Schema) -> pa.Table:
 def _read(path: Path, schema: pa.Schema) -> pa.Table:
     strings = [field.name for field in schema if pa.types.is_string(field.type)]
     try:
+        found = pq.read_schema(path).names
+        missing = [name for name in schema.names if name not in found]
+        if missing:
+            raise UserError(path, missing[0], "the table lacks this column", REBUILD)
         with pq.ParquetFile(path, read_dictionary=strings) as file:
-            missing = [name for name in schema.names if name not in file.schema_arrow.names]
-            if missing:
-                raise UserError(path, missing[0], "the table lacks this column", REBUILD)
             table = file.read(columns=schema.names)
     except FileNotFoundError as error:
         raise UserError(

@@ -115,8 +115,8 @@ def name_ends(axes: Axes, ends: Sequence[End], size: float = style.TICK) -> None
         if abs(up - at) * tall > LEADS * size / 72:
             span = [1.0 + part * ASIDE * inch for part in (0.15, 0.75)]
             leader = Line2D(span, [at, up], color=end.color, linewidth=0.8)
-            leader.set(transform=axes.transAxes, clip_on=False)
-            axes.add_artist(leader)
+            leader.set_transform(axes.transAxes)
+            axes.figure.add_artist(leader)
 
 
 def _up(axes: Axes, values: Float[np.ndarray, "end"]) -> Float[np.ndarray, "end"]:
