@@ -2,15 +2,13 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from unittest.mock import patch
 
 import torch
 from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
-from transformer_lens.tools.analysis.attribution_patching import (
-    EdgeAttributionConfig,
-    Node,
-    attribution_patch,
-)
+from transformer_lens.tools.analysis import attribution_patching
+from transformer_lens.tools.analysis.attribution_patching import EdgeAttributionConfig, Node
 
 from timelapse.circuits.graph import GraphShape, Source, Target
 from timelapse.models.prompts import Prompts
@@ -20,27 +18,60 @@ _INPUT = Source("input")
 Hook = tuple[str, Callable[..., Tensor]]
 
 
-def transformer_lens_scores(bridge: TransformerBridge, prompts: Prompts, corruption: str) -> Scores:
+def transformer_lens_scores(
+    bridge: TransformerBridge, prompts: Prompts, corruption: str, steps: int = 1
+) -> Scores:
     """Mean over prompts of TransformerLens' own edge attribution.
 
     It points from its corrupted run to its clean one and takes the gradient in the corrupted run:
-    our clean prompts go in as its corrupted ones.
+    our clean prompts go in as its corrupted ones. With more steps than one its gradients, each of
+    another input, are averaged for it: the `ig_steps` that it declares it refuses.
     """
     scores: Scores = {}
     bridge.requires_grad_(True)
     for row in range(len(prompts)):
-        found = attribution_patch(
-            bridge,
-            clean=prompts.corrupted[corruption][row : row + 1],
-            corrupt=prompts.tokens[row : row + 1],
-            metric_fn=_logit_difference(prompts, row),
-            config=EdgeAttributionConfig(granularity="edge"),
-        )
+        other = prompts.corrupted[corruption][row : row + 1]
+        with _averaged_gradients(bridge, other, steps):
+            found = attribution_patching.attribution_patch(
+                bridge,
+                clean=other,
+                corrupt=prompts.tokens[row : row + 1],
+                metric_fn=_logit_difference(prompts, row),
+                config=EdgeAttributionConfig(granularity="edge"),
+            )
         for (writer, reader), score in found.edge_scores.items():
             edge = _name(writer), _name(reader)
             scores[edge] = scores.get(edge, 0.0) + score / len(prompts)
     bridge.requires_grad_(False)
     return scores
+
+
+@contextmanager
+def _averaged_gradients(bridge: TransformerBridge, other: Tensor, steps: int) -> Iterator[None]:
+    """Let TransformerLens' gradient cache hold means over points on the way from `other`."""
+    once = attribution_patching.cache_activation_and_gradient
+    with torch.no_grad():
+        _, cache = bridge.run_with_cache(other, names_filter=["blocks.0.hook_resid_pre"])
+    begin = cache["blocks.0.hook_resid_pre"]
+
+    def averaged(*inputs: object, compute_gradient: bool = True, **options: object) -> object:
+        found = once(*inputs, compute_gradient=compute_gradient, **options)
+        if not compute_gradient:
+            return found
+        gradients = dict(found.gradients)
+        for step in range(1, steps):
+
+            def move(activation: Tensor, hook: object, left: float = 1 - step / steps) -> Tensor:
+                return activation + left * (begin - activation).detach()
+
+            with bridge.hooks(fwd_hooks=[("blocks.0.hook_resid_pre", move)]):
+                more = once(*inputs, **options).gradients
+            gradients = {name: gradients[name] + more[name] for name in gradients}
+        means = {name: gradient / steps for name, gradient in gradients.items()}
+        return attribution_patching.GradientCache(found.activations, means, found.metric)
+
+    with patch.object(attribution_patching, "cache_activation_and_gradient", averaged):
+        yield
 
 
 def _name(node: Node) -> str:

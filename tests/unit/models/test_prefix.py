@@ -55,3 +55,14 @@ def test_nothing_is_shared_by_prompts_that_differ_at_once_or_not_at_all(
     assert prefix.length == 0
     found = prefix.run(gpt2, prompts.tokens)[:, -1]
     torch.testing.assert_close(found, last_logits(gpt2, prompts.tokens))
+
+
+def test_a_model_that_keeps_no_keys_and_values_shares_nothing(
+    gpt2: TransformerBridge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forgetful(self: object, keys: torch.Tensor, values: torch.Tensor, **_: object) -> object:
+        return keys, values
+
+    monkeypatch.setattr(type(gpt2.blocks[0].attn), "_update_kv_cache", forgetful)
+    prompts = random_prompts(2, length=6, corrupted_from=3)
+    assert Prefix.shared(gpt2, prompts.tokens, prompts.corrupted["swap"]).length == 0
