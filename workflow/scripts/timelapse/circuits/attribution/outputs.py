@@ -44,13 +44,14 @@ def output_differences(
     for layer in range(shape.n_layers):
         first = 1 + layer * (shape.n_heads + 1)
         heads, mlp = outputs[first : first + shape.n_heads], outputs[first + shape.n_heads]
-        place = heads.flatten(1, 2)
+        place, read = heads.flatten(1, 2), slice(None)
         if layer == shape.n_layers - 1:
             heads.zero_()
             mlp.zero_()
-            place, mlp = heads[:, :, -1], mlp[:, -1:]
-        project_heads(bridge, layer, difference(hooks.z(layer), clean, corrupted, rows), out=place)
-        mlp.copy_(difference(hooks.mlp_out(layer), clean, corrupted, rows))
+            place, read = heads[:, :, -1], slice(-1, None)
+        z = difference(hooks.z(layer), clean, corrupted, rows)
+        project_heads(bridge, layer, z[:, read], out=place)
+        mlp[:, read] = difference(hooks.mlp_out(layer), clean, corrupted, rows)[:, read]
     return outputs
 
 
