@@ -10,7 +10,7 @@ import pyarrow as pa
 from matplotlib.axes import Axes
 from matplotlib.collections import FillBetweenPolyCollection
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+from matplotlib.ticker import NullLocator
 
 from timelapse.figures import style
 from timelapse.figures.plots import SizeCurves
@@ -94,10 +94,11 @@ class SizeCurvesDrawing:
 
 def _size_axis(axes: Axes, label: str, sizes: np.ndarray) -> None:
     axes.set_xscale("log")
-    axes.set_xlim(0.8 * float(np.nanmin(sizes)), 1.25 * float(np.nanmax(sizes)))
-    axes.xaxis.set_major_locator(LogLocator(numticks=12))
+    low, high = 0.8 * float(np.nanmin(sizes)), 1.25 * float(np.nanmax(sizes))
+    axes.set_xlim(low, high)
+    decades = 10.0 ** np.arange(np.ceil(np.log10(low)), np.log10(high))
+    axes.set_xticks(decades, [f"{decade:,.0f}" for decade in decades])
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     axes.set_xlabel(label)
     axes.grid(axis="y", color=style.FAINT, linewidth=0.7)
     for level in (0.0, 1.0):
