@@ -21,7 +21,7 @@ AFTER_EDGES = {
 AFTER_COMPARING = {"summarise_tiny": 1, "draw_task_overview": 14, "draw_run_overview": 1}
 READERS = {
     **{"logit_diff_tiny": 2, "attention_tiny": 2, "head_roles_tiny": 2, "logit_lens_tiny": 2},
-    "draw_film_tiny": 14,
+    **{"draw_film_tiny": 14, "draw_graph_film_tiny": 2, "draw_task_overview": 2},
 }
 AFTER_FINETUNING = MEASURED | COMPARED | FILMS
 AFTER_BASE = {"train_embedded": 1, "finetune_tiny": 1} | AFTER_FINETUNING
@@ -216,7 +216,14 @@ def test_the_shipped_study_has_the_jobs_that_its_config_asks_for(fresh) -> None:
         "head_roles_two_to_three": 2,
         "logit_lens_two_to_three": 2,
         "edges_two_to_three": 2,
-        "draw_film_two_to_three": 34,
+        "control_edges_two_to_three": 2,
+        "faithfulness_two_to_three": 2,
+        "transfer_two_to_three": 2,
+        "compare_two_to_three": 2,
+        "export_circuits_two_to_three": 2,
+        "summarise_two_to_three": 1,
+        "draw_film_two_to_three": 36,
         "draw_graph_film_two_to_three": 2,
-        "draw_win_rate": 1,
+        "draw_task_overview": 18,
+        "draw_run_overview": 3,
     }
