@@ -25,6 +25,7 @@ import pyarrow.parquet as pq
 ROOT = Path(__file__).parents[1]
 SCRIPTS = ROOT / "workflow" / "scripts"
 RUN = "results/runs/two_to_three"
+CIRCUITS = {"edges", "faithfulness", "transfer", "compare", "export_circuits", "summarise"}
 HOUSE = ("Snakefile", "config.yaml", "rules", "workflow", "tasks", "profiles", "envs")
 
 
@@ -48,6 +49,7 @@ def main() -> None:
         wall = time.time() - start
         jobs = recorded_jobs(project)
         rates = {task: win_rates(project, task) for task in ("ioi2", "ioi3")}
+        answer = summary(project)
         redraw = redraw_seconds(project)
     idle = wall - covered(jobs)
     imports = {rule: import_seconds(rule) for rule in {job["script"] for job in jobs}}
@@ -65,7 +67,11 @@ def main() -> None:
         "wall_seconds": round(wall, 1),
         "seconds_without_a_job": round(idle, 1),
         "start_up_share": round(start_up / (busy + idle), 3),
+        "circuit_stage_seconds": round(
+            covered([job for job in jobs if job["script"] in CIRCUITS]), 1
+        ),
         "one_picture_redrawn_seconds": round(redraw, 1),
+        "answer": answer,
         "win_rates": rates,
         "rules": {
             rule: {key: round(value, 1) for key, value in row.items()}
@@ -87,6 +93,11 @@ def win_rates(project: Path, task: str) -> list[float]:
     return [round(rate, 3) for rate in table["win_rate"].to_pylist()]
 
 
+def summary(project: Path) -> str:
+    """What the study has to say, as it stands on top of its summary."""
+    return (project / RUN / "summary.md").read_text().split("\n\n")[1]
+
+
 def redraw_seconds(project: Path) -> float:
     """How long it takes to draw one picture that was deleted."""
     picture = f"{RUN}/ioi3/figures/circuit/step-000064.png"
@@ -104,6 +115,8 @@ def recorded_jobs(project: Path) -> list[dict[str, object]]:
             record = json.loads(path.read_text())
             script = record["rule"].removesuffix("_two_to_three")
             script = "draw_film" if script.startswith(("draw_film", "draw_graph")) else script
+            script = "edges" if script == "control_edges" else script
+            script = "draw_overview" if script.endswith("_overview") else script
             jobs[record["log"][0]] = {
                 "script": script,
                 "start": record["starttime"],

@@ -10,8 +10,11 @@ from transformers import (
     GPT2Config,
     GPTNeoXConfig,
     LlamaConfig,
+    OPTConfig,
     PretrainedConfig,
     PreTrainedModel,
+    Qwen2Config,
+    Qwen3Config,
 )
 
 from timelapse.models.prompts import Prompts
@@ -28,11 +31,37 @@ def gpt2_config(**changes: object) -> GPT2Config:
     return GPT2Config(**{**shape, **SPECIAL, **changes})
 
 
+GROUPED = {
+    "vocab_size": 30,
+    "hidden_size": 16,
+    "intermediate_size": 24,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 16,
+}
+
+
 def llama_config(**changes: object) -> LlamaConfig:
     """A Llama of two layers: RMSNorm, rotary positions, two heads to a key/value head, no bias."""
-    shape = {"vocab_size": 30, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2}
-    heads = {"num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 16}
-    return LlamaConfig(**{**shape, **heads, **SPECIAL, **changes})
+    return LlamaConfig(**{**GROUPED, **SPECIAL, **changes})
+
+
+def qwen2_config(**changes: object) -> Qwen2Config:
+    """A Qwen 2 of two layers: as Llama, with biases at queries, keys and values."""
+    return Qwen2Config(**{**GROUPED, **SPECIAL, **changes})
+
+
+def qwen3_config(**changes: object) -> Qwen3Config:
+    """A Qwen 3 of two layers: as Llama, with norms of queries and keys and heads of any width."""
+    return Qwen3Config(**{**GROUPED, "head_dim": 6, **SPECIAL, **changes})
+
+
+def opt_config(**changes: object) -> OPTConfig:
+    """An OPT of two layers: as GPT-2, with ReLU, and MLPs that read all tokens in one row."""
+    shape = {"vocab_size": 30, "hidden_size": 16, "ffn_dim": 24, "num_hidden_layers": 2}
+    heads = {"num_attention_heads": 2, "max_position_embeddings": 16, "word_embed_proj_dim": 16}
+    return OPTConfig(**{**shape, **heads, **SPECIAL, **changes})
 
 
 def neox_config(**changes: object) -> GPTNeoXConfig:
@@ -40,6 +69,16 @@ def neox_config(**changes: object) -> GPTNeoXConfig:
     shape = {"vocab_size": 30, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2}
     heads = {"num_attention_heads": 2, "max_position_embeddings": 16, "rotary_pct": 0.5}
     return GPTNeoXConfig(**{**shape, **heads, **SPECIAL, **changes})
+
+
+ARCHITECTURES: dict[str, Callable[..., PretrainedConfig]] = {
+    "gpt2": gpt2_config,
+    "neox": neox_config,
+    "llama": llama_config,
+    "qwen2": qwen2_config,
+    "qwen3": qwen3_config,
+    "opt": opt_config,
+}
 
 
 def random_model(

@@ -14,9 +14,14 @@ MEASURED = {
 COMPARED = {"transfer_tiny": 2, "compare_tiny": 2, "export_circuits_tiny": 2, "summarise_tiny": 1}
 OVERVIEWS = {"draw_task_overview": 18, "draw_run_overview": 3}
 FILMS = {"draw_film_tiny": 36, "draw_graph_film_tiny": 2} | OVERVIEWS
+AFTER_EDGES = {
+    **{"faithfulness_tiny": 2, "draw_film_tiny": 2, "draw_graph_film_tiny": 2},
+    **{"draw_task_overview": 18, "draw_run_overview": 2},
+} | COMPARED
+AFTER_COMPARING = {"summarise_tiny": 1, "draw_task_overview": 14, "draw_run_overview": 1}
 READERS = {
     **{"logit_diff_tiny": 2, "attention_tiny": 2, "head_roles_tiny": 2, "logit_lens_tiny": 2},
-    "draw_film_tiny": 14,
+    **{"draw_film_tiny": 14, "draw_graph_film_tiny": 2, "draw_task_overview": 2},
 }
 AFTER_FINETUNING = MEASURED | COMPARED | FILMS
 AFTER_BASE = {"train_embedded": 1, "finetune_tiny": 1} | AFTER_FINETUNING
@@ -44,10 +49,10 @@ CHANGES = {
     "a figure's option": (
         replaced(
             "config.yaml",
-            "edges: {prompts: 4}",
-            "edges: {prompts: 4}\nfigures: {circuit: {edges: 5}}",
+            "comparison:",
+            "figures: {circuit: {edges: 5}}\ncomparison:",
         ),
-        {"draw_graph_film_tiny": 2},
+        {"draw_graph_film_tiny": 2, "draw_task_overview": 2, "draw_run_overview": 1},
     ),
     "a probe's prompts": (
         replaced("config.yaml", "logit_diff: {prompts: 6", "logit_diff: {prompts: 5"),
@@ -90,11 +95,23 @@ CHANGES = {
     "how figures look": (appended(f"{LIBRARY}/figures/style.py"), FILMS),
     "how heatmaps are drawn": (
         appended(f"{LIBRARY}/figures/heatmap.py"),
-        {"draw_film_tiny": 34, "draw_graph_film_tiny": 2},
+        {"draw_film_tiny": 36, "draw_graph_film_tiny": 2},
     ),
     "the attribution kernel": (
-        appended(f"{LIBRARY}/circuits/attribution.py"),
-        {"edges_tiny": 2, "draw_graph_film_tiny": 2},
+        appended(f"{LIBRARY}/circuits/attribution/path.py"),
+        {"edges_tiny": 2} | AFTER_EDGES,
+    ),
+    "the size of the circuits that are compared": (
+        replaced("config.yaml", "comparison: {edges: 20", "comparison: {edges: 10"),
+        COMPARED | AFTER_COMPARING,
+    ),
+    "how circuits are compared": (
+        appended(f"{LIBRARY}/circuits/comparison/overlap.py"),
+        {"compare_tiny": 2} | AFTER_COMPARING,
+    ),
+    "how faithfulness is measured": (
+        appended(f"{LIBRARY}/circuits/faithfulness.py"),
+        {"faithfulness_tiny": 2, "draw_film_tiny": 2, "draw_task_overview": 2},
     ),
     "the patching kernel": (
         appended(f"{LIBRARY}/probes/patching/suffix.py"),
@@ -106,11 +123,14 @@ CHANGES = {
     ),
     "the thresholds of the roles": (
         appended(f"{LIBRARY}/probes/head_roles/roles.py"),
-        {"head_roles_tiny": 2, "draw_film_tiny": 2},
+        {"head_roles_tiny": 2, "draw_film_tiny": 2, "draw_graph_film_tiny": 2}
+        | {"draw_task_overview": 2},
     ),
     "the win rate": (
         appended(f"{LIBRARY}/probes/win_rate.py"),
-        {"win_rate_tiny": 2} | FILMS,
+        {"win_rate_tiny": 2, "summarise_tiny": 1}
+        | FILMS
+        | {"draw_task_overview": 4, "draw_run_overview": 1},
     ),
     "the script of a rule": (
         appended("workflow/scripts/logit_diff.py"),
@@ -119,7 +139,12 @@ CHANGES = {
     "a film deleted": (removed(f"{RUN}/ioi3/figures/head.gif"), {"draw_film_tiny": 1}),
     "a table deleted": (
         removed(f"{RUN}/ioi3/edges/step-000002.parquet"),
-        {"edges_tiny": 1, "draw_graph_film_tiny": 1},
+        {
+            **{"edges_tiny": 1, "faithfulness_tiny": 1, "export_circuits_tiny": 1},
+            **{"transfer_tiny": 2, "compare_tiny": 2, "summarise_tiny": 1},
+            **{"draw_film_tiny": 1, "draw_graph_film_tiny": 1},
+            **{"draw_task_overview": 16, "draw_run_overview": 2},
+        },
     ),
 }
 
@@ -191,7 +216,14 @@ def test_the_shipped_study_has_the_jobs_that_its_config_asks_for(fresh) -> None:
         "head_roles_two_to_three": 2,
         "logit_lens_two_to_three": 2,
         "edges_two_to_three": 2,
-        "draw_film_two_to_three": 34,
+        "control_edges_two_to_three": 2,
+        "faithfulness_two_to_three": 2,
+        "transfer_two_to_three": 2,
+        "compare_two_to_three": 2,
+        "export_circuits_two_to_three": 2,
+        "summarise_two_to_three": 1,
+        "draw_film_two_to_three": 36,
         "draw_graph_film_two_to_three": 2,
-        "draw_win_rate": 1,
+        "draw_task_overview": 18,
+        "draw_run_overview": 3,
     }

@@ -87,7 +87,7 @@ def refuse_incomplete_graph(
     largest = total
     for target in targets:
         target.add(clean, gradients)
-        found = target.at_inputs(slice(None), outputs.new_empty(target.size, *total.shape))
+        found = target.at_inputs(slice(None), outputs.new_empty(target.size * total.numel()))
         summed[:, -found.shape[2] :] += found.sum(0)
         largest = max(largest, *found, key=torch.linalg.vector_norm)
     if _apart(summed, total, rounding, largest):

@@ -5,6 +5,7 @@ batch; what scores batches independently of each other is made one by `by_batch`
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TypeAlias
 
 import pyarrow as pa
@@ -16,6 +17,7 @@ from timelapse.circuits.attribution.node import node
 from timelapse.circuits.attribution.path import clean_corrupted, eap, eap_ig
 from timelapse.circuits.graph import GraphShape
 from timelapse.circuits.intervention.exact import exact
+from timelapse.circuits.memory import equal_parts, prompts_at_once
 from timelapse.circuits.scores import Means, PromptScores, Samples
 from timelapse.circuits.search.acdc import acdc
 from timelapse.circuits.search.node_ablation import node_ablation
@@ -30,7 +32,10 @@ Kernel: TypeAlias = Callable[[TransformerBridge, GraphShape, Prompts, str, Setti
 
 
 def by_batch(kernel: Kernel) -> Method:
-    """The method that scores buckets of prompts in batches of `settings.batch`."""
+    """The method that scores buckets of prompts in batches of `settings.batch` or fewer.
+
+    Fewer where that many do not fit the memory.
+    """
 
     def method(
         bridge: TransformerBridge,
@@ -40,8 +45,10 @@ def by_batch(kernel: Kernel) -> Method:
         settings: Settings,
     ) -> Iterator[PromptScores]:
         for bucket in prompts:
-            for batch in bucket.to(bridge.cfg.device).batches(settings.batch):
-                yield kernel(bridge, shape, batch, corruption, settings)
+            fits = prompts_at_once(bridge, bucket.tokens.shape[1], settings.batch)
+            there = bucket.to(bridge.cfg.device)
+            for batch in there.batches(equal_parts(len(bucket), fits)):
+                yield kernel(bridge, shape, batch, corruption, replace(settings, batch=fits))
 
     return method
 

@@ -17,6 +17,7 @@ from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 
 from timelapse.circuits.attribution.contraction import (
+    ByLabel,
     Masks,
     at_labels,
     label_masks,
@@ -59,8 +60,8 @@ def eap_ig_activations(
     clean = clean.only(written)
     corrupted = passes.corrupted(written)
     masks = label_masks(prompts, passes.prefix.length) if settings.positions else {}
-    scores, parts = score_edges(bridge, shape, targets, clean, corrupted, masks)
-    further = _Further(shape, scores, masks)
+    scores = score_edges(bridge, shape, targets, clean, corrupted, masks)
+    further = _Further(shape, scores)
     side_by_side = max(1, settings.batch // len(prompts))
     for group in _groups(shape, side_by_side) if steps > 1 else ():
         copies = passes.repeated(group.size)
@@ -71,10 +72,9 @@ def eap_ig_activations(
             add_gradients(copies.differentiable(group.name, tapped, kept, value), downstream)
         direction = group.difference(bridge, clean, corrupted)
         products = [target.along(direction) for target in downstream]
-        further.add(group, products)
-    scores = (scores + further.of_edges("")) / steps
-    parts = {label: (part + further.of_edges(label)) / steps for label, part in parts.items()}
-    return prompt_scores(prompts, scores, parts)
+        further.add(group, products, masks)
+    summed = {label: part + further.of_edges(label) for label, part in scores.items()}
+    return prompt_scores(prompts, {label: part / steps for label, part in summed.items()})
 
 
 @dataclass(frozen=True)
@@ -143,31 +143,29 @@ def _groups(shape: GraphShape, at_most: int) -> Iterator[_Group]:
 
 
 class _Further:
-    """Sums of scores over all steps but the last, also by label; "" stands for all positions."""
+    """Sums of scores over all steps but the last."""
 
-    def __init__(
-        self, shape: GraphShape, scores: Float[Tensor, "edge batch"], masks: Masks
-    ) -> None:
-        self._masks = masks
+    def __init__(self, shape: GraphShape, scores: ByLabel) -> None:
         self._fed = torch.zeros(len(shape.targets), len(shape.sources), dtype=torch.bool)
         for row, target in enumerate(shape.targets):
             self._fed[row, : shape.n_upstream(target)] = True
         self._sums = {
-            label: scores.new_zeros(*self._fed.shape, scores.shape[1]) for label in ("", *masks)
+            label: part.new_zeros(*self._fed.shape, part.shape[1]) for label, part in scores.items()
         }
 
     def add(
-        self, group: _Group, products: Sequence[Float[Tensor, "target copy_batch last_position"]]
+        self,
+        group: _Group,
+        products: Sequence[Float[Tensor, "target copy_batch last_position"]],
+        masks: Masks,
     ) -> None:
         """Add what a group's sources do to the targets downstream of them, the last ones of all."""
         row = len(self._fed) - sum(map(len, products))
         for of_targets in products:
-            found = of_targets.unflatten(1, (group.size, -1))
-            there = slice(row, row + len(found))
-            row = there.stop
-            self._sums[""][there, group.sources] += found.sum(-1)
-            for label, part in at_labels(found, self._masks).items():
-                self._sums[label][there, group.sources] += part
+            found = at_labels(of_targets.unflatten(1, (group.size, -1)), masks)
+            for label, part in found.items():
+                self._sums[label][row : row + len(of_targets), group.sources] += part
+            row += len(of_targets)
 
     def of_edges(self, label: str) -> Float[Tensor, "edge batch"]:
         """The sums in the order of `GraphShape.edges`."""

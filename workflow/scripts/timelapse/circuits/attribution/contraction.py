@@ -16,9 +16,16 @@ from timelapse.circuits.attribution.gradients import TargetGradients
 from timelapse.circuits.attribution.outputs import output_differences
 from timelapse.circuits.attribution.passes import Pass
 from timelapse.circuits.graph import GraphShape
+from timelapse.circuits.memory import equal_parts
 from timelapse.circuits.scores import OTHER, PromptScores
 from timelapse.models import hooks
 from timelapse.models.prompts import Prompts
+
+WHOLE = ""
+"""Stands beside the labels for all positions together."""
+
+ByLabel = dict[str, Float[Tensor, "edge batch"]]
+"""Scores as a whole, and what of them comes through each label's token."""
 
 _NUMBERS = 2**24
 """How many numbers the outputs of all sources may be at a time: 64 MB in float32."""
@@ -46,43 +53,34 @@ def score_edges(
     clean: Pass,
     corrupted: Pass,
     masks: Masks,
-) -> tuple[Float[Tensor, "edge batch"], dict[str, Float[Tensor, "edge batch"]]]:
-    """Scores of all edges, and the part of them that comes through each label's token.
+) -> ByLabel:
+    """Scores of all edges by the gradients summed at their targets.
 
     A few prompts at a time, because the outputs of all sources are many numbers.
     """
-    n_prompts, length, width = clean[hooks.resid_pre(0)].shape
-    at_once = max(1, _NUMBERS // (len(shape.sources) * length * width))
-    wholes, parts = [], defaultdict(list)
-    for start in range(0, n_prompts, at_once):
+    entering = clean[hooks.resid_pre(0)]
+    numbers = len(shape.sources) * entering[0].numel()
+    at_once = equal_parts(len(entering), max(1, _NUMBERS // numbers))
+    for_outputs = entering.new_empty(at_once * numbers, dtype=clean.dtype)
+    n_targets = max(target.size for target in targets)
+    for_gradients = for_outputs.new_empty(at_once * n_targets * entering[0].numel())
+    of_prompts = defaultdict(list)
+    for start in range(0, len(entering), at_once):
         rows = slice(start, start + at_once)
-        differences = output_differences(bridge, shape, clean, corrupted, rows)
+        differences = output_differences(bridge, shape, clean, corrupted, rows, for_outputs)
         some = {label: mask[rows] for label, mask in masks.items()}
-        whole, labelled = _score_edges(shape, targets, rows, differences, some)
-        wholes.append(whole)
-        for label, part in labelled.items():
-            parts[label].append(part)
-    return torch.cat(wholes, 1), {label: torch.cat(found, 1) for label, found in parts.items()}
-
-
-def _score_edges(
-    shape: GraphShape,
-    targets: Sequence[TargetGradients],
-    rows: slice,
-    differences: Float[Tensor, "source some position d_model"],
-    masks: Masks,
-) -> tuple[Float[Tensor, "edge some"], dict[str, Float[Tensor, "edge some"]]]:
-    room = differences.new_empty(max(target.size for target in targets), *differences.shape[1:])
-    wholes, parts = [], defaultdict(list)
-    done = 0
-    for target in targets:
-        upstream = differences[: shape.n_upstream(shape.targets[done])]
-        done += target.size
-        gradients = target.at_inputs(rows, room)
-        wholes.append(contract(upstream, gradients))
-        for label, mask in masks.items():
-            parts[label].append(_contract_at(upstream, gradients, mask))
-    return torch.cat(wholes), {label: torch.cat(found) for label, found in parts.items()}
+        of_edges = defaultdict(list)
+        done = 0
+        for target in targets:
+            upstream = differences[: shape.n_upstream(shape.targets[done])]
+            done += target.size
+            gradients = target.at_inputs(rows, for_gradients)
+            of_edges[WHOLE].append(contract(upstream, gradients))
+            for label, mask in some.items():
+                of_edges[label].append(_contract_at(upstream, gradients, mask))
+        for label, found in of_edges.items():
+            of_prompts[label].append(torch.cat(found))
+    return {label: torch.cat(found, 1) for label, found in of_prompts.items()}
 
 
 def contract(
@@ -115,21 +113,16 @@ def _contract_at(
     return contract(differences[:, :, -positions:][:, each, at][:, :, None], there[:, :, None])
 
 
-def at_labels(
-    products: Float[Tensor, "*node batch last_position"], masks: Masks
-) -> dict[str, Float[Tensor, "*node batch"]]:
-    """What comes through the token of each label, of products known position by position."""
+def at_labels(products: Float[Tensor, "*edge batch last_position"], masks: Masks) -> ByLabel:
+    """Scores from products known position by position."""
     positions = products.shape[-1]
-    return {label: (products * mask[:, -positions:]).sum(-1) for label, mask in masks.items()}
+    parts = {label: (products * mask[:, -positions:]).sum(-1) for label, mask in masks.items()}
+    return {WHOLE: products.sum(-1), **parts}
 
 
-def prompt_scores(
-    prompts: Prompts,
-    scores: Float[Tensor, "edge batch"],
-    parts: Mapping[str, Float[Tensor, "edge batch"]],
-) -> PromptScores:
-    """Scores with their parts by label and, if there are any, what these leave of the whole."""
-    if not parts:
-        return PromptScores(prompts.rows, scores)
-    rest = scores - torch.stack([*parts.values()]).sum(0)
-    return PromptScores(prompts.rows, scores, {**parts, OTHER: rest})
+def prompt_scores(prompts: Prompts, scores: ByLabel) -> PromptScores:
+    """Scores of prompts; if there are labels, with what these leave of the whole."""
+    parts = {label: part for label, part in scores.items() if label != WHOLE}
+    if parts:
+        parts[OTHER] = scores[WHOLE] - torch.stack([*parts.values()]).sum(0)
+    return PromptScores(prompts.rows, scores[WHOLE], parts)

@@ -11,6 +11,7 @@ the second is one number for each target and position (`Projections`).
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Protocol
 
 import torch
@@ -43,9 +44,9 @@ class TargetGradients(Protocol):
         """Add the gradients of one pass."""
 
     def at_inputs(
-        self, rows: slice, room: Float[Tensor, "target some position d_model"]
+        self, rows: slice, room: Float[Tensor, "number"]
     ) -> Float[Tensor, "target some last_position d_model"]:
-        """The sums for some prompts at the targets' inputs; `room` may be where they are."""
+        """The sums for some prompts at the targets' inputs, perhaps at the beginning of `room`."""
 
     def along(
         self, direction: Float[Tensor, "batch position d_model"]
@@ -119,13 +120,15 @@ class AttentionGradients:
         self._summed = found if self._summed is None else self._summed.add_(found)
 
     def at_inputs(
-        self, rows: slice, room: Float[Tensor, "target some position d_model"]
+        self, rows: slice, room: Float[Tensor, "number"]
     ) -> Float[Tensor, "target some position d_model"]:
         assert self._summed is not None and self._projections is not None
-        inputs = room[: self.size]
+        summed, weight = self._summed[rows], self._projections.weight
+        shape = (self.size, *summed.shape[:2], weight.shape[1])
+        inputs = room[: prod(shape)].view(shape)
         torch.bmm(
-            self._summed[rows].flatten(0, 1).transpose(0, 1),
-            self._projections.weight.transpose(1, 2),
+            summed.flatten(0, 1).transpose(0, 1),
+            weight.transpose(1, 2),
             out=inputs.flatten(1, 2),
         )
         for share, normalized in self._norms:
@@ -162,7 +165,7 @@ class StreamGradients:
         self._summed = found if self._summed is None else self._summed + found
 
     def at_inputs(
-        self, rows: slice, room: Float[Tensor, "target some position d_model"]
+        self, rows: slice, room: Float[Tensor, "number"]
     ) -> Float[Tensor, "1 some last_position d_model"]:
         assert self._summed is not None
         return self._summed[None, rows]

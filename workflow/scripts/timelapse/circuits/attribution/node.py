@@ -8,7 +8,7 @@ chain rule it is the sum of the node's edge scores by EAP.
 import torch
 from transformer_lens.model_bridge import TransformerBridge
 
-from timelapse.circuits.attribution.contraction import at_labels, label_masks, prompt_scores
+from timelapse.circuits.attribution.contraction import WHOLE, at_labels, label_masks, prompt_scores
 from timelapse.circuits.attribution.outputs import difference, written_names
 from timelapse.circuits.attribution.passes import Passes
 from timelapse.circuits.graph import GraphShape
@@ -42,8 +42,5 @@ def node(
     for layer in range(shape.n_layers):
         by_position += [products(hooks.z(layer)), products(hooks.mlp_out(layer))]
     parts = [at_labels(found, masks) for found in by_position]
-    return prompt_scores(
-        prompts,
-        torch.cat([found.sum(-1) for found in by_position]),
-        {label: torch.cat([part[label] for part in parts]) for label in masks},
-    )
+    scores = {label: torch.cat([part[label] for part in parts]) for label in (WHOLE, *masks)}
+    return prompt_scores(prompts, scores)

@@ -29,25 +29,29 @@ def output_differences(
     clean: Pass,
     corrupted: Pass,
     rows: slice = slice(None),
-) -> Float[Tensor, "source batch position d_model"]:
+    room: Float[Tensor, "number"] | None = None,
+) -> Float[Tensor, "source some position d_model"]:
     """Corrupted less clean output of `shape.sources`, in their order, for some prompts.
 
     In the last layer, whose outputs are read at the last position alone, they are nought at the
-    others.
+    others. They are written to the beginning of `room`, if there is one.
     """
     entering = difference(hooks.resid_pre(0), clean, corrupted, rows)
-    outputs = entering.new_empty(len(shape.sources), *entering.shape)
+    if room is None:
+        room = entering.new_empty(len(shape.sources) * entering.numel())
+    outputs = room[: len(shape.sources) * entering.numel()].view(-1, *entering.shape)
     outputs[0] = entering
     for layer in range(shape.n_layers):
         first = 1 + layer * (shape.n_heads + 1)
         heads, mlp = outputs[first : first + shape.n_heads], outputs[first + shape.n_heads]
-        room = heads.flatten(1, 2)
+        place, read = heads.flatten(1, 2), slice(None)
         if layer == shape.n_layers - 1:
             heads.zero_()
             mlp.zero_()
-            room, mlp = heads[:, :, -1], mlp[:, -1:]
-        project_heads(bridge, layer, difference(hooks.z(layer), clean, corrupted, rows), out=room)
-        mlp.copy_(difference(hooks.mlp_out(layer), clean, corrupted, rows))
+            place, read = heads[:, :, -1], slice(-1, None)
+        z = difference(hooks.z(layer), clean, corrupted, rows)
+        project_heads(bridge, layer, z[:, read], out=place)
+        mlp[:, read] = difference(hooks.mlp_out(layer), clean, corrupted, rows)[:, read]
     return outputs
 
 

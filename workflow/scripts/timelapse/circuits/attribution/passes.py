@@ -125,7 +125,10 @@ class Passes:
 
     def _run(self, tokens: Tensor, recorder: Recorder, observers: Sequence[Hook]) -> Pass:
         last = self.bridge.cfg.n_layers - 1
-        cuts = [hooks.at_end(hooks.z(last)), hooks.at_end(hooks.mlp_norm_in(last))]
+        cuts = [hooks.at_end(hooks.z(last))]
+        if self.bridge.get_hook_point(hooks.mlp_norm_in(last)).hook_conversion is None:
+            # OPT puts the tokens of all prompts in one row here, so that none can be left out.
+            cuts.append(hooks.at_end(hooks.mlp_norm_in(last)))
         end = hooks.end_run(hooks.resid_post(last))
         with (
             fused_activations(self.bridge),

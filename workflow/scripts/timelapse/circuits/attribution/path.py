@@ -97,6 +97,5 @@ def _averaged(
         if 0 < point < 1:
             graded(begin + point * (end - begin))
     masks = label_masks(prompts, passes.prefix.length) if settings.positions else {}
-    scores, parts = score_edges(bridge, shape, targets, clean, corrupted, masks)
-    parts = {label: part / len(points) for label, part in parts.items()}
-    return prompt_scores(prompts, scores / len(points), parts)
+    scores = score_edges(bridge, shape, targets, clean, corrupted, masks)
+    return prompt_scores(prompts, {label: part / len(points) for label, part in scores.items()})

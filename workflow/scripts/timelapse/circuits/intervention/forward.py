@@ -23,6 +23,7 @@ from timelapse.circuits.graph import GraphShape, Target
 from timelapse.circuits.intervention.ablation import Ablation
 from timelapse.circuits.intervention.projection import Projection
 from timelapse.models import hooks
+from timelapse.models.fused import fused_activations
 from timelapse.models.measure import logit_difference
 from timelapse.models.prompts import Prompts
 
@@ -118,14 +119,15 @@ class _Pass:
         """Run the model and measure."""
         n = self._differences.shape[0]
         prompts, prefix = self._prompts.repeated(n), self._ablation.prefix.repeated(n)
-        with self._bridge.hooks(fwd_hooks=self._hooks()):
+        with fused_activations(self._bridge), self._bridge.hooks(fwd_hooks=self._hooks()):
             logits = prefix.run(self._bridge, prompts.tokens)[:, -1]
         return logit_difference(logits, prompts.answer, prompts.foils).unflatten(0, (n, -1))
 
     def _hooks(self) -> list[hooks.Hook]:
         shape = self._shape
         last = shape.n_layers - 1
-        found = [self._whole_output(0, hooks.resid_pre(0), _ALL)]
+        cuts = [hooks.at_end(hooks.z(last)), hooks.at_end(hooks.mlp_norm_in(last))]
+        found = [*cuts, self._whole_output(0, hooks.resid_pre(0), _ALL)]
         for layer in range(shape.n_layers):
             first = 1 + layer * (shape.n_heads + 1)
             # What the last layer writes is read at the last position alone.

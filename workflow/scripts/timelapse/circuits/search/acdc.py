@@ -17,7 +17,7 @@ from transformer_lens.model_bridge import TransformerBridge
 
 from timelapse.circuits.graph import GraphShape
 from timelapse.circuits.scores import PromptScores
-from timelapse.circuits.search.dropping import Circuit, drop_in_turn
+from timelapse.circuits.search.dropping import Circuit, Dropping
 from timelapse.circuits.search.measure import Measure
 from timelapse.circuits.search.path_patching import effects_within
 from timelapse.circuits.settings import Settings
@@ -65,7 +65,7 @@ def acdc_circuit(measure: Measure, shape: GraphShape, threshold: float) -> Bool[
     all_or_none = torch.tensor([True, False])[:, None].repeat(1, n_edges)
     clean, corrupted = measure(all_or_none)
     limit = threshold * abs(clean - corrupted)
-    circuit = Circuit(all_or_none[0], clean)
+    circuit, dropping = Circuit(all_or_none[0], clean), Dropping(measure)
     leads_on = dict.fromkeys(shape.sources, False)
     end = n_edges
     for target in reversed(shape.targets):
@@ -75,8 +75,8 @@ def acdc_circuit(measure: Measure, shape: GraphShape, threshold: float) -> Bool[
         if matters or not limit:
             parts = torch.zeros(len(into), n_edges, dtype=torch.bool)
             parts[torch.arange(len(into)), into] = True
-            circuit = drop_in_turn(
-                measure, circuit, parts, lambda before, after: abs(after - before) < limit
+            circuit = dropping.in_turn(
+                circuit, parts, lambda before, after: abs(after - before) < limit
             )
         else:
             kept = circuit.kept.clone()

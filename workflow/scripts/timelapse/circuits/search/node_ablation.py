@@ -17,7 +17,7 @@ from transformer_lens.model_bridge import TransformerBridge
 
 from timelapse.circuits.graph import GraphShape
 from timelapse.circuits.scores import PromptScores
-from timelapse.circuits.search.dropping import Circuit, drop_in_turn
+from timelapse.circuits.search.dropping import Circuit, Dropping
 from timelapse.circuits.search.measure import Measure
 from timelapse.circuits.search.path_patching import effects_within
 from timelapse.circuits.settings import Settings
@@ -70,11 +70,10 @@ def surviving_nodes(measure: Measure, shape: GraphShape, keep: float) -> Bool[Te
     from_node = source_of_edge == torch.arange(len(shape.sources))[:, None]
     everything = torch.ones(len(shape.edges), dtype=torch.bool)
     (full,) = measure(everything[None])
-    circuit = Circuit(everything, full)
+    circuit, dropping = Circuit(everything, full), Dropping(measure)
     left = torch.arange(1, len(shape.sources))
     for order in cycle([-1, 1]):
-        circuit = drop_in_turn(
-            measure,
+        circuit = dropping.in_turn(
             circuit,
             from_node[left.sort(descending=order < 0).values],
             lambda _, without: without * full >= keep * full**2 > 0,
