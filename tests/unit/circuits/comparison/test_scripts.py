@@ -69,6 +69,7 @@ def job(run: Path, task: str) -> SimpleNamespace:
                 "splits": 5,
             },
         ),
+        wildcards=SimpleNamespace(task=task),
         output=SimpleNamespace(
             comparison=str(run / task / "comparison.parquet"),
             heads=str(run / task / "heads.parquet"),
@@ -98,8 +99,7 @@ def test_a_run_is_compared_and_summarised(run: Path, tmp_path: Path) -> None:
             heads=[run / task / "heads.parquet" for task in TASKS],
             win_rates=[file for task in TASKS for file in (run / task / "win_rate").iterdir()],
         ),
-        params=SimpleNamespace(task="ioi3"),
-        wildcards=SimpleNamespace(run="two_to_three"),
+        params=SimpleNamespace(run="two_to_three", task="ioi3"),
         output=SimpleNamespace(
             table=str(tmp_path / "summary.parquet"), text=str(tmp_path / "summary.md")
         ),
@@ -121,8 +121,8 @@ def test_a_runs_circuits_are_exported(run: Path, tmp_path: Path) -> None:
             edges=[str(run / "ioi3" / "edges" / f"step-{step:06d}.parquet") for step in STEPS],
             checkpoint=str(checkpoint),
         ),
-        params=SimpleNamespace(method="EAP", edges=6),
-        wildcards=SimpleNamespace(run="two_to_three", task="ioi3"),
+        params=SimpleNamespace(run="two_to_three", method="EAP", edges=6),
+        wildcards=SimpleNamespace(task="ioi3"),
         output=SimpleNamespace(
             graphml=[str(tmp_path / f"{step}.graphml") for step in STEPS],
             importances=[str(tmp_path / f"{step}.importances.json") for step in STEPS],

@@ -6,7 +6,6 @@ import pytest
 
 from timelapse.circuits.comparison.verdict import Estimate, Verdict
 
-
 SHARE = Estimate(0.826, 0.791, 0.858, 0.913)
 
 

@@ -119,9 +119,9 @@ def compare(
         `tables.COMPARISON`: rows with `task_b` the task. Pairs are all compared steps a <= b of the
         task itself, (t, t) and (first, t) of every other task, (first, t) of controls. Intervals
         are from a bootstrap over prompts, whose resamples are the same for all steps of a task and
-        independent between tasks. `null_mean` is the mean over the two checkpoints of what halves of their own
-        prompts give. `weight_share_relative` puts `weight_share` between `weight_share_chance`, 0,
-        and the null of checkpoint b, 1.
+        independent between tasks. `null_mean` is the mean over the two checkpoints of what halves
+        of their own prompts give. `weight_share_relative` puts `weight_share` between
+        `weight_share_chance`, 0, and the null of checkpoint b, 1.
 
     Raises:
         UserError: a table lacks a step, a method, prompts or edges.
