@@ -31,6 +31,35 @@ for run in STUDY.runs.values():
         script:
             "../workflow/scripts/edges.py"
 
+    if run.controls:
+
+        rule:
+            name:
+                f"control_edges_{run.name}"
+            input:
+                checkpoints=run.checkpoints[:1],
+                dataset="results/datasets/{task}/test.parquet",
+                code=library_files(SCRIPTS / "edges.py"),
+            output:
+                edges=run.control_tables("edges"),
+                edge_samples=run.control_tables("edge_samples"),
+            log:
+                f"logs/control_edges/{run.name}-{{task}}.log",
+            wildcard_constraints:
+                task="|".join(run.controls),
+            conda:
+                "../envs/torch.yaml"
+            threads: 1
+            resources:
+                gpu=1,
+            params:
+                probe={**STUDY.probes["edges"], "methods": [METHOD], "positions": False},
+                corruptions=lambda wildcards: SPECS[wildcards.task].schemes,
+            message:
+                f"Scoring the edges of run {run.name} before learning on the control {{wildcards.task}}"
+            script:
+                "../workflow/scripts/edges.py"
+
     rule:
         name:
             f"faithfulness_{run.name}"
@@ -106,6 +135,11 @@ for run in STUDY.runs.values():
                 for task in run.evaluate
                 for table in run.tables("edge_samples", task)
             ],
+            control_samples=[
+                table
+                for task in run.controls
+                for table in run.control_tables("edge_samples", task)
+            ],
             transfer=f"results/runs/{run.name}/{{task}}/transfer.parquet",
             code=library_files(SCRIPTS / "compare.py"),
         output:
@@ -121,6 +155,7 @@ for run in STUDY.runs.values():
             comparison=STUDY.comparison,
             method=METHOD,
             tasks=run.evaluate,
+            controls=run.controls,
             seed=STUDY.seed,
         message:
             f"Comparing the circuits of run {run.name} on {{wildcards.task}}"

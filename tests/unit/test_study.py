@@ -99,6 +99,7 @@ def test_what_is_left_out_has_a_default() -> None:
     study = study_of(SMALL)
     assert study.seed == 0
     assert study.runs["tuned"].evaluate == ("ioi3",)
+    assert study.runs["tuned"].controls == ()
     assert study.runs["tuned"].recipe["batch"] == 16
     assert study.models["base"].settings["layers"] == 4
     assert study.probes["win_rate"]["prompts"] >= 200
@@ -115,10 +116,21 @@ def test_paths_are_those_of_the_contract() -> None:
     run = study_of(SMALL).runs["tuned"]
     assert run.checkpoints[1] == "results/runs/tuned/checkpoints/step-000008"
     assert run.tables("edges", "ioi3")[0] == "results/runs/tuned/ioi3/edges/step-000000.parquet"
+    assert run.control_tables("edges", "months") == [
+        "results/runs/tuned/months/edges/step-000000.parquet"
+    ]
     assert run.frames("figures/head", "png")[-2:] == [
         "figures/head/step-000020.png",
         "figures/head.gif",
     ]
+
+
+def test_controls_are_tasks_of_the_study_and_of_the_repeats() -> None:
+    config = yaml.safe_load(yaml.safe_dump(SMALL))
+    config["runs"]["tuned"] |= {"controls": ["months"], "seeds": [1]}
+    study = study_of(config)
+    assert "months" in study.tasks
+    assert study.runs["tuned_seed1"].controls == ("months",)
 
 
 def test_training_does_not_depend_on_what_is_evaluated() -> None:
@@ -133,6 +145,9 @@ def test_training_does_not_depend_on_what_is_evaluated() -> None:
         ("runs/tuned/model", "bass", "runs.tuned.model"),
         ("runs/tuned/task", "ioi9", "runs.tuned.task"),
         ("runs/tuned/evaluate", ["ioi9"], "runs.tuned.evaluate"),
+        ("runs/tuned/controls", ["ioi9"], "runs.tuned.controls"),
+        ("runs/tuned/controls", ["ioi3"], "runs.tuned.controls"),
+        ("runs/tuned/controls", ["months", "months"], "runs.tuned.controls"),
         ("runs/tuned/checkpoints", {"steps": [21]}, "runs.tuned.checkpoints.steps"),
         ("runs/tuned/checkpoints", {"every": 2, "steps": [1]}, "runs.tuned.checkpoints"),
         ("runs/tuned/steps", 0, "runs.tuned.steps"),

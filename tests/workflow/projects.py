@@ -25,6 +25,7 @@ runs:
     model: base
     task: ioi3
     evaluate: [ioi2, ioi3]
+    controls: [ambiguous3]
     steps: 4
     batch: 4
     learning_rate: 1e-3

@@ -10,6 +10,7 @@ LIBRARY = "workflow/scripts/timelapse"
 MEASURED = {
     **{"win_rate_tiny": 2, "logit_diff_tiny": 2, "patching_tiny": 2, "edges_tiny": 2},
     **{"attention_tiny": 2, "head_roles_tiny": 2, "logit_lens_tiny": 2, "faithfulness_tiny": 2},
+    "control_edges_tiny": 1,
 }
 COMPARED = {"transfer_tiny": 2, "compare_tiny": 2, "export_circuits_tiny": 2, "summarise_tiny": 1}
 OVERVIEWS = {"draw_task_overview": 18, "draw_run_overview": 3}
@@ -99,7 +100,7 @@ CHANGES = {
     ),
     "the attribution kernel": (
         appended(f"{LIBRARY}/circuits/attribution/path.py"),
-        {"edges_tiny": 2} | AFTER_EDGES,
+        {"edges_tiny": 2, "control_edges_tiny": 1} | AFTER_EDGES,
     ),
     "the size of the circuits that are compared": (
         replaced("config.yaml", "comparison: {edges: 20", "comparison: {edges: 10"),

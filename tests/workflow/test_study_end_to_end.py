@@ -46,6 +46,9 @@ OF_THE_RUN = ("win_rate", "circuit_tasks", "cross_task")
 def expected_files() -> set[str]:
     files = {f"{RUN}/training.parquet", f"{RUN}/summary.parquet", f"{RUN}/summary.md"}
     files |= {f"{RUN}/figures/{overview}.png" for overview in OF_THE_RUN}
+    files |= {
+        f"{RUN}/ambiguous3/{probe}/step-{STEPS[0]}.parquet" for probe in ("edges", "edge_samples")
+    }
     for task in ("ioi2", "ioi3"):
         files |= {f"{RUN}/{task}/{name}.parquet" for name in ("comparison", "transfer", "heads")}
         files |= {f"{RUN}/{task}/figures/{overview}.png" for overview in OF_A_TASK}

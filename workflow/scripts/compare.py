@@ -14,12 +14,17 @@ def main(smk):
     from timelapse.circuits.samples import EdgeSamples
     from timelapse.circuits.scored import ScoredEdges
 
-    def by_task(paths):
+    def by_task(paths, tasks=smk.params.tasks):
         """The files of each task; they are listed task by task."""
-        each = len(paths) // len(smk.params.tasks)
+        each = len(paths) // max(1, len(tasks))
         return {
-            task: paths[number * each : (number + 1) * each]
-            for number, task in enumerate(smk.params.tasks)
+            task: paths[number * each : (number + 1) * each] for number, task in enumerate(tasks)
+        }
+
+    def opened(files):
+        return {
+            name: EdgeSamples.open(paths, smk.params.method, len(shape.edges))
+            for name, paths in files.items()
         }
 
     settings = ComparisonSettings(
@@ -31,11 +36,9 @@ def main(smk):
     )
     task = smk.wildcards.task
     shape = ScoredEdges.read(by_task(smk.input.edges)[task][:1]).shape
-    samples = {
-        name: EdgeSamples.open(paths, smk.params.method, len(shape.edges))
-        for name, paths in by_task(smk.input.edge_samples).items()
-    }
-    compared = compare(task, samples, shape, settings)
+    samples = opened(by_task(smk.input.edge_samples))
+    controls = opened(by_task(smk.input.control_samples, smk.params.controls))
+    compared = compare(task, samples, shape, settings, controls)
     transfer = pq.read_table(smk.input.transfer).cast(compared.schema)
     pq.write_table(pa.concat_tables([compared, transfer]), Path(smk.output.comparison))
     heads = head_table(samples[task], shape, settings.resamples, settings.seed, task)

@@ -42,5 +42,21 @@ def test_a_function_of_shares_has_the_interval_of_its_replicates() -> None:
     np.testing.assert_array_equal(found.replicates, [16, 8])
 
 
+def test_a_sample_without_a_value_leaves_the_interval_of_the_others() -> None:
+    replicates = np.array([[0.0, np.nan], [np.nan, np.nan], [1.0, np.nan]])
+    found = Replicated(np.array([0.5, 0.5]), replicates)
+    np.testing.assert_allclose([found.low, found.high], [[0.025, np.nan], [0.975, np.nan]])
+    assert np.isnan(Replicated(np.array(np.nan), np.array([0.0, 1.0])).low)
+
+
+def test_shares_of_a_gap_that_may_be_none_are_not_defined() -> None:
+    random = np.random.default_rng(3)
+    noise = list(random.normal(0.0, 1.0, 40))
+    assert not recovery(noise, [0.0] * 40).defined
+    assert recovery([2 + value for value in noise], [0.0] * 40).defined
+    assert recovery([value - 2 for value in noise], [0.0] * 40).defined
+    assert not recovery([0.0] * 40, [0.0] * 40).defined
+
+
 def test_a_share_of_nothing_is_not_a_number() -> None:
     assert np.isnan(recovery([1.0, 2.0], [2.0, 1.0]).of(np.array([5.0, 5.0])).value)

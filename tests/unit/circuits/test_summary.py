@@ -15,20 +15,27 @@ from timelapse.errors import UserError
 from timelapse.tables import COMPARISON, HEADS, SUMMARY, WIN_RATE
 
 FIRST, LAST = 0, 184
+SPREAD = (":min", ":max", ":mean")
 
 
-def write(folder: Path, run: str, share: float, bases: tuple[str, ...] = ("ioi2",)) -> None:
+def write(
+    folder: Path,
+    run: str,
+    share: float,
+    bases: tuple[str, ...] = ("ioi2",),
+    control: float | None = None,
+) -> None:
     """The tables of a run that learned ioi3."""
     for task in ("ioi3", *bases):
         tables = folder / "runs" / run / task
         (tables / "win_rate").mkdir(parents=True)
-        pq.write_table(_comparison(task, share, bases), tables / "comparison.parquet")
+        pq.write_table(_comparison(task, share, bases, control), tables / "comparison.parquet")
         pq.write_table(_heads(task), tables / "heads.parquet")
         for step, rate in ((FIRST, 0.4), (LAST, 0.9)):
             pq.write_table(_win_rate(step, rate), tables / f"win_rate/step-{step:06d}.parquet")
 
 
-def _comparison(task: str, share: float, bases: tuple[str, ...]) -> pa.Table:
+def _comparison(task: str, share: float, bases: tuple[str, ...], control: float | None) -> pa.Table:
     def row(
         measure: str,
         value: float,
@@ -43,6 +50,7 @@ def _comparison(task: str, share: float, bases: tuple[str, ...]) -> pa.Table:
 
     rows = [
         row("edge_jaccard", 0.5),
+        row("score_cosine", 0.8),
         row("edge_jaccard_corrected", 0.45),
         row("cross_faithfulness", 0.7, null=None),
         row("weight_share", 1.0, steps=(LAST, LAST), null=0.91),
@@ -56,7 +64,10 @@ def _comparison(task: str, share: float, bases: tuple[str, ...]) -> pa.Table:
                 row("weight_share_same_sign", share - 0.1, base),
                 row("weight_share_chance", 0.06, base),
                 row("weight_share_relative", (share - 0.06) / 0.85, base, null=1.0),
+                row("edge_jaccard_corrected", 0.39, base, null=0.88),
             ]
+        if control is not None:
+            rows.append(row("weight_share", control, "months"))
     return pa.Table.from_pylist(rows, schema=COMPARISON)
 
 
@@ -94,12 +105,23 @@ def test_the_sentence_comes_first(tmp_path: Path) -> None:
     assert text.splitlines()[2].startswith(
         "**Transformed**: 83 % (95 % interval 78–88 %) of the weight of the final ioi3 circuit "
         "lies on edges that were already in the base model's ioi2 circuit; two halves of the same "
-        "final prompts share 91 %, a random circuit of that size 6 %. On a scale from 0"
+        "final prompts share 91 %, a random circuit of that size 6 %. There is no "
+        "control task to hold it against; before learning, the model's ioi3 circuit had 25 % of "
+        "its weight on the ioi2 circuit; the chance-corrected Jaccard index of the two circuits is "
+        "0.39 (0.34 to 0.44), of halves 0.88. On a scale from 0"
     )
-    assert text.splitlines()[2].endswith(
-        "helping or hindering, carry 73 %. Before learning, the model's ioi3 circuit had 25 % of "
-        "its weight there."
-    )
+    assert text.splitlines()[2].endswith("helping or hindering, carry 73 %.")
+
+
+def test_a_task_that_was_not_evaluated_is_a_control(tmp_path: Path) -> None:
+    write(tmp_path, "two_to_three", 0.83, control=0.75)
+    run = read(tmp_path)["two_to_three"]
+    (judged,) = run.verdicts
+    assert (judged.base, list(judged.controls), judged.word) == ("ioi2", ["months"], "undecided")
+    rows = {row["measure"]: row for row in summary_table([run]).to_pylist()}
+    assert rows["weight_share_control:months"]["value"] == pytest.approx(0.75)
+    assert rows["edge_jaccard_corrected:ioi2"]["null_mean"] == pytest.approx(0.88)
+    assert "lies 75 % (months, 70–80 %) of it" in summary_text(run, [])
 
 
 def test_win_rates_overlaps_and_heads_follow(tmp_path: Path) -> None:
@@ -143,7 +165,8 @@ def test_repeats_stand_beside_the_run_with_their_spread(tmp_path: Path) -> None:
 def test_the_table_has_the_same_rows_for_every_run(tmp_path: Path) -> None:
     write(tmp_path, "two_to_three", 0.83)
     write(tmp_path, "seed1", 0.3)
-    table = summary_table(read(tmp_path).values())
+    runs = read(tmp_path)
+    table = summary_table([runs["two_to_three"], runs["seed1"]])
     assert table.schema == SUMMARY
     of_each = [
         {
@@ -152,7 +175,14 @@ def test_the_table_has_the_same_rows_for_every_run(tmp_path: Path) -> None:
         }
         for run in ("two_to_three", "seed1")
     ]
-    assert of_each[0].keys() == of_each[1].keys() and len(table) == 2 * len(of_each[0])
+    measures = {(task, name) for task, name in of_each[0] if not name.endswith(SPREAD)}
+    assert measures == of_each[1].keys() and len(table) == 5 * len(measures)
+    spread = [
+        of_each[0]["ioi3", f"weight_share:ioi2:{name}"]["value"] for name in ("min", "max", "mean")
+    ]
+    assert spread == pytest.approx([0.3, 0.83, 0.565])
+    alone = summary_table([read(tmp_path)["seed1"]])
+    assert len(alone) == len(measures)
     share = of_each[0]["ioi3", "weight_share:ioi2"]
     assert [share[name] for name in ("value", "ci_low", "ci_high", "null_mean")] == pytest.approx(
         [0.83, 0.78, 0.88, 0.91]

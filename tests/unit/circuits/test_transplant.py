@@ -1,5 +1,6 @@
 """Heads moved between checkpoints: equal to swapping their outputs by the model's own hooks."""
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 import torch
 from tiny_models import Boot, gpt2_config, llama_config, neox_config, random_model, random_prompts
 from torch import Tensor
+from transformer_lens.model_bridge import TransformerBridge
 from transformers import PretrainedConfig
 
 from timelapse.circuits.architecture import graph_shape
@@ -17,6 +19,16 @@ from timelapse.tables import COMPARISON
 
 PROMPTS = [random_prompts(3, length=6), random_prompts(2, length=8)]
 HOST = Place(0, "hard", PROMPTS, (), resamples=200, seed=0)
+
+
+def told_apart(host: TransformerBridge, donor: TransformerBridge) -> Place:
+    """The answers are the words that the donor finds likelier than the host does, by the most."""
+    prompts = []
+    for bucket in PROMPTS:
+        rise = donor(bucket.tokens)[:, -1] - host(bucket.tokens)[:, -1]
+        words = rise.argsort(-1, descending=True)
+        prompts.append(replace(bucket, answer=words[:, 0], foils=words[:, -2:]))
+    return replace(HOST, prompts=prompts)
 
 
 def swap_head(activation: Tensor, hook: object, head: int, result: Tensor) -> Tensor:
@@ -34,9 +46,10 @@ def test_a_transplant_swaps_what_a_head_adds_to_the_stream(
     host = boot(random_model(config, dtype=torch.float64))
     donor = boot(random_model(config, dtype=torch.float64, seed=1))
     shape = graph_shape(host)
-    table = transplants(host, donor, 8, shape, HOST, batch_size=4)
+    place = told_apart(host, donor)
+    table = transplants(host, donor, 8, shape, place, batch_size=4)
     totals = np.zeros(2 + shape.n_layers * shape.n_heads)
-    for prompts in PROMPTS:
+    for prompts in place.prompts:
         runs = [host(prompts.tokens), donor(prompts.tokens)]
         for bridge in (host, donor):
             bridge.set_use_attn_result(True)
@@ -63,7 +76,8 @@ def test_the_one_head_that_differs_brings_everything(boot: Boot) -> None:
     with torch.no_grad():
         other.transformer.h[1].attn.c_proj.weight[8:] *= -2
     host, donor = boot(host), boot(other)
-    table = transplants(host, donor, 8, graph_shape(host), HOST, batch_size=100)
+    place = told_apart(host, donor)
+    table = transplants(host, donor, 8, graph_shape(host), place, batch_size=100)
     assert table.schema == COMPARISON
     names = ["a0.h0", "a0.h1", "a1.h0", "a1.h1"]
     assert table["measure"].to_pylist() == [f"head_transplant:{name}" for name in names]
@@ -78,3 +92,18 @@ def test_between_equal_checkpoints_there_is_nothing_to_tell(boot: Boot) -> None:
     host = boot(random_model(gpt2_config()))
     table = transplants(host, host, 8, graph_shape(host), HOST, batch_size=100)
     assert table["value"].null_count == table["ci_low"].null_count == 4
+
+
+def test_a_difference_that_other_prompts_may_turn_round_tells_nothing(boot: Boot) -> None:
+    """The donor finds the answers likelier on half of the prompts, and less likely on the rest."""
+    host, donor = (boot(random_model(gpt2_config(), seed=seed)) for seed in (0, 1))
+    surely = told_apart(host, donor)
+    turned = [
+        replace(bucket, answer=bucket.foils[:, 0], foils=bucket.answer[:, None].repeat(1, 2))
+        for bucket in surely.prompts
+    ]
+    mixed = replace(surely, prompts=[*surely.prompts, *turned])
+    shape = graph_shape(host)
+    found = [transplants(host, donor, 8, shape, place, 100) for place in (surely, mixed)]
+    assert [table["value"].null_count for table in found] == [0, 4]
+    assert [table["ci_high"].null_count for table in found] == [0, 4]

@@ -21,9 +21,7 @@ def check_embedded_models(study: Study, specs: Mapping[str, TaskSpec]) -> None:
             continue
         known = {word for task in model.mixture for word in specs[task].words()}
         runs = [run for run in study.runs.values() if run.model == model.name]
-        for task in sorted(
-            {*model.mixture, *(t for run in runs for t in (run.task, *run.evaluate))}
-        ):
+        for task in sorted({*model.mixture, *(task for run in runs for task in run.tasks)}):
             unknown = sorted(set(specs[task].words()) - known)
             if unknown:
                 raise UserError(

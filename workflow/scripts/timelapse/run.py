@@ -18,6 +18,7 @@ class Run:
         recipe: how it is trained.
         seed: of its training.
         repeats: the runs that are like it but for the seed.
+        controls: tasks whose circuits in the first checkpoint the verdict is held against.
         circuits: whether its circuits are asked for.
     """
 
@@ -29,6 +30,7 @@ class Run:
     recipe: dict[str, Any]
     seed: int
     repeats: tuple[str, ...] = ()
+    controls: tuple[str, ...] = ()
     circuits: bool = True
 
     @property
@@ -42,6 +44,11 @@ class Run:
         return {"recipe": self.recipe, "steps": list(self.steps), "seed": self.seed}
 
     @property
+    def tasks(self) -> tuple[str, ...]:
+        """All tasks that it needs; one may be in it twice."""
+        return (self.task, *self.evaluate, *self.controls)
+
+    @property
     def checkpoints(self) -> list[str]:
         """The folders of the kept steps."""
         return [f"results/runs/{self.name}/checkpoints/step-{step}" for step in self.step_names]
@@ -50,6 +57,10 @@ class Run:
         """A probe's tables of the kept steps, by default with a wildcard for the task."""
         folder = f"results/runs/{self.name}/{task}/{probe}"
         return [f"{folder}/step-{step}.parquet" for step in self.step_names]
+
+    def control_tables(self, probe: str, task: str = "{task}") -> list[str]:
+        """A probe's tables of a control: that of the first checkpoint alone."""
+        return self.tables(probe, task)[:1]
 
     def whole_patterns(self, probes: Mapping[str, Any]) -> dict[str, list[str]]:
         """The tables of whole attention patterns, if a study's probes name heads."""

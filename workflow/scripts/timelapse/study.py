@@ -50,7 +50,7 @@ class Study:
     @property
     def tasks(self) -> tuple[str, ...]:
         """All tasks that the study needs, sorted."""
-        tasks = {task for run in self.runs.values() for task in (run.task, *run.evaluate)}
+        tasks = {task for run in self.runs.values() for task in run.tasks}
         return tuple(sorted(tasks.union(*(model.mixture for model in self.models.values()))))
 
 
@@ -91,6 +91,14 @@ def read_study(config: Mapping[str, Any], files: Iterable[str | Path], task_fold
                 f"warm-up and decay take {settings['warmup'] + settings['decay']} steps, "
                 f"there are {settings['steps']}",
                 "Shorten one of them or raise `steps`",
+            )
+        both = sorted({run.task, *run.evaluate}.intersection(run.controls))
+        if both:
+            raise UserError(
+                source,
+                f"runs.{run.name}.controls",
+                f"{both[0]} is trained or evaluated, so it is no control",
+                "Name tasks that the run is not about",
             )
         if run.steps[-1] > document["runs"][run.name]["steps"]:
             raise UserError(
@@ -159,6 +167,7 @@ def _run(name: str, settings: Mapping[str, Any], seed: int) -> Run:
         seed=settings.get("seed", seed),
         repeats=tuple(repeat_name(name, other) for other in settings.get("seeds", [])),
         circuits=settings["circuits"],
+        controls=tuple(settings["controls"]),
     )
 
 
@@ -168,6 +177,8 @@ def _where_used(study: Study, task: str) -> str:
             return f"runs.{run.name}.task"
         if task in run.evaluate:
             return f"runs.{run.name}.evaluate"
+        if task in run.controls:
+            return f"runs.{run.name}.controls"
     for model in study.models.values():
         if task in model.mixture:
             return f"models.{model.name}.embedded.mixture.{task}"

@@ -27,8 +27,8 @@ FIRST = ["kept", "kept", "kept", "", "kept", "", "kept", ""]
 
 
 def scores(step: int) -> np.ndarray:
-    """Each head's score is spread over the MLP after it and the logits."""
-    edges = {}
+    """Each head's score is spread over the MLP after it and the logits; the effect is always 4."""
+    edges = {"input->logits": -1.0, "input->m0": -3.0}
     for name, course in COURSE.items():
         edges[f"{name}->m1"] = 0.25 * course[step]
         edges[f"{name}->logits"] = 0.75 * course[step]
@@ -73,6 +73,32 @@ def test_a_head_that_noise_could_explain_is_absent(tmp_path: Path) -> None:
     assert "" in (labels[1], labels[4], labels[6])
 
 
+def labels_of(resampled: np.ndarray, *effects: float) -> list[str]:
+    """Of one head, with what corrupting the whole prompt does at every step."""
+    found = head_labels(resampled, np.array(effects))
+    return [LABELS[label] for label in found[:, 0]]
+
+
+def sure(*course: float) -> np.ndarray:
+    """One head's score at every step, the same in all resamples."""
+    return np.tile(np.array(course)[:, None], (50, 1, 1))
+
+
+def test_what_counts_as_present_is_told_by_the_step_and_not_by_later_ones() -> None:
+    """A tenth of a small effect is much, even if the effect grows tenfold later."""
+    assert labels_of(sure(-0.16, -0.16, -2.3), 1.6, 1.6, 16.0) == ["kept", "kept", "amplified"]
+    assert labels_of(sure(-0.16, -0.16), 1.6, 1.6) == ["kept", "kept"]
+
+
+def test_only_what_has_changed_is_added_or_lost() -> None:
+    """A score that falls below a floor that has risen is the same score."""
+    assert labels_of(sure(-0.33, -0.26), 14.0, 14.0) == ["kept", "kept"]
+    assert labels_of(sure(-0.26, -0.33), 14.0, 14.0) == ["", "kept"]
+    assert labels_of(sure(-0.33, 0.0), 12.0, 14.0) == ["kept", "lost"]
+    assert labels_of(sure(0.0, -0.33), 14.0, 12.0) == ["", "added"]
+    assert labels_of(sure(0.33, -0.33), 14.0, 12.0) == ["kept", "added"]
+
+
 def test_changes_are_paired_by_prompt() -> None:
     """The head's score varies much more over the resamples than its change does."""
     random = np.random.default_rng(0)
@@ -80,18 +106,16 @@ def test_changes_are_paired_by_prompt() -> None:
     own = 0.01 * random.standard_normal((201, 2, 1))
     common[0] = own[0] = 0
     resampled = np.array([[[-1.0], [-1.1]]]) + common + own
-    assert LABELS[head_labels(resampled)[1, 0]] == "amplified"
+    assert labels_of(resampled, 1.0, 1.0)[1] == "amplified"
     shuffled = resampled.copy()
     shuffled[1:, 1] = shuffled[1:, 1][random.permutation(200)]
-    assert LABELS[head_labels(shuffled)[1, 0]] == "kept"
+    assert labels_of(shuffled, 1.0, 1.0)[1] == "kept"
 
 
 def test_a_sure_change_that_is_too_small_to_matter_is_none() -> None:
-    resampled = np.tile([[-1.0], [-1.01]], (50, 1, 1))
-    assert LABELS[head_labels(resampled)[1, 0]] == "kept"
-    resampled[:, 1] = -1.05
-    assert LABELS[head_labels(resampled)[1, 0]] == "amplified"
+    assert labels_of(sure(-1.0, -1.01), 1.0, 1.0)[1] == "kept"
+    assert labels_of(sure(-1.0, -1.05), 1.0, 1.0)[1] == "amplified"
 
 
 def test_heads_that_do_nothing_at_all_have_no_label() -> None:
-    assert not head_labels(np.zeros((20, 3, 4))).any()
+    assert not head_labels(np.zeros((20, 3, 4)), np.zeros(3)).any()

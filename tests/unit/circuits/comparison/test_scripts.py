@@ -17,6 +17,7 @@ from timelapse.tables import COMPARISON, HEADS, SUMMARY, WIN_RATE
 
 STEPS = (0, 8)
 TASKS = ["ioi3", "ioi2"]
+CONTROL = "months"
 
 
 @pytest.fixture
@@ -29,6 +30,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         samples_of(folder / task, dict.fromkeys(STEPS, mean), seed=number)
         scores = {("first", "EAP"): mean, ("second", "EAP"): 2 * mean}
         write_edges(folder / task, FOUR_HEADS, dict.fromkeys(STEPS, scores))
+    unrelated = row(FOUR_HEADS, path("a0.h3", "a1.h3", score=-2.0))
+    samples_of(folder / CONTROL, {STEPS[0]: unrelated}, seed=len(TASKS))
     return folder
 
 
@@ -49,11 +52,12 @@ def job(run: Path, task: str) -> SimpleNamespace:
             edge_samples=[
                 str(run / each / "edge_samples" / name) for each in TASKS for name in names
             ],
+            control_samples=[str(run / CONTROL / "edge_samples" / names[0])],
             transfer=str(transfer),
         ),
         params=SimpleNamespace(
             tasks=TASKS,
-            task=task,
+            controls=(CONTROL,),
             method="EAP",
             seed=0,
             comparison={
@@ -65,6 +69,7 @@ def job(run: Path, task: str) -> SimpleNamespace:
                 "splits": 5,
             },
         ),
+        wildcards=SimpleNamespace(task=task),
         output=SimpleNamespace(
             comparison=str(run / task / "comparison.parquet"),
             heads=str(run / task / "heads.parquet"),
@@ -79,9 +84,9 @@ def test_a_run_is_compared_and_summarised(run: Path, tmp_path: Path) -> None:
         assert found.schema == COMPARISON
         measures = found["measure"].to_pylist()
         assert measures.count("cross_faithfulness") == 1
-        assert measures.count("edge_jaccard") == 3 + 3
+        assert measures.count("edge_jaccard") == 3 + 3 + 2
         assert set(found["task_b"].to_pylist()) == {task}
-        assert set(found["task_a"].to_pylist()) == set(TASKS)
+        assert set(found["task_a"].to_pylist()) == {*TASKS, CONTROL}
         assert pq.read_table(run / task / "heads.parquet").schema == HEADS
         (run / task / "win_rate").mkdir()
         for step in STEPS:
@@ -94,8 +99,7 @@ def test_a_run_is_compared_and_summarised(run: Path, tmp_path: Path) -> None:
             heads=[run / task / "heads.parquet" for task in TASKS],
             win_rates=[file for task in TASKS for file in (run / task / "win_rate").iterdir()],
         ),
-        params=SimpleNamespace(task="ioi3"),
-        wildcards=SimpleNamespace(run="two_to_three"),
+        params=SimpleNamespace(run="two_to_three", task="ioi3"),
         output=SimpleNamespace(
             table=str(tmp_path / "summary.parquet"), text=str(tmp_path / "summary.md")
         ),
@@ -104,6 +108,7 @@ def test_a_run_is_compared_and_summarised(run: Path, tmp_path: Path) -> None:
     assert pq.read_table(tmp_path / "summary.parquet").schema == SUMMARY
     text = (tmp_path / "summary.md").read_text(encoding="utf-8")
     assert "**Transformed**: " in text
+    assert f"0 % ({CONTROL}, 0–0 %) of it" in text
     assert "| a0.h0 | kept | -2." in text
 
 
@@ -116,8 +121,8 @@ def test_a_runs_circuits_are_exported(run: Path, tmp_path: Path) -> None:
             edges=[str(run / "ioi3" / "edges" / f"step-{step:06d}.parquet") for step in STEPS],
             checkpoint=str(checkpoint),
         ),
-        params=SimpleNamespace(method="EAP", edges=6),
-        wildcards=SimpleNamespace(run="two_to_three", task="ioi3"),
+        params=SimpleNamespace(run="two_to_three", method="EAP", edges=6),
+        wildcards=SimpleNamespace(task="ioi3"),
         output=SimpleNamespace(
             graphml=[str(tmp_path / f"{step}.graphml") for step in STEPS],
             importances=[str(tmp_path / f"{step}.importances.json") for step in STEPS],

@@ -84,6 +84,29 @@ def test_edges_that_turn_round_are_no_weight_of_the_same_sign(tmp_path: Path) ->
     assert found.same_sign.value < 0.1
 
 
+def test_a_control_is_compared_from_the_first_step_alone(tmp_path: Path) -> None:
+    samples = run(tmp_path, OWN)
+    control = samples_of(tmp_path / "months", {0: row(FOUR_HEADS, OWN)}, noise=0.5, seed=3)
+    found = compare("ioi3", samples, FOUR_HEADS, SETTINGS, {"months": control})
+    plain = compare("ioi3", samples, FOUR_HEADS, SETTINGS)
+    months = pc.equal(found["task_a"], "months")
+    assert found.filter(pc.invert(months)).equals(plain)
+    for measure in ("weight_share", "edge_jaccard_corrected", RELATIVE):
+        added = rows(found.filter(months), measure=measure).to_pylist()
+        assert [(each["step_a"], each["step_b"]) for each in added] == [(0, t) for t in STEPS]
+    judged_ = verdict(found, "ioi2", "ioi3", ["months"])
+    assert judged_.controls["months"].value > 0.9 > judged_.share.value
+    assert judged_.word == "added"
+
+
+def test_a_run_that_uses_what_every_task_uses_is_undecided(tmp_path: Path) -> None:
+    samples = run(tmp_path, EASY)
+    control = samples_of(tmp_path / "months", {0: row(FOUR_HEADS, EASY)}, noise=0.5, seed=3)
+    found = compare("ioi3", samples, FOUR_HEADS, SETTINGS, {"months": control})
+    assert verdict(found, "ioi2", "ioi3").word == "transformed"
+    assert verdict(found, "ioi2", "ioi3", ["months"]).word == "undecided"
+
+
 def test_the_verdict_needs_its_rows(tmp_path: Path) -> None:
     found = compare("ioi3", run(tmp_path, OWN), FOUR_HEADS, SETTINGS)
     with pytest.raises(UserError, match="no weight_share of months at step 0 and ioi3 at step 24"):

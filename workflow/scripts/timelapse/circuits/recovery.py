@@ -30,12 +30,12 @@ class Replicated:
 
     @property
     def low(self) -> Float[np.ndarray, "*shape"]:
-        """The lower end of the interval."""
+        """The lower end of the interval, over the samples that have a value; NaN if `value` is."""
         return self._quantile((1 - LEVEL) / 2)
 
     @property
     def high(self) -> Float[np.ndarray, "*shape"]:
-        """The upper end of the interval."""
+        """The upper end of the interval, likewise."""
         return self._quantile((1 + LEVEL) / 2)
 
     @classmethod
@@ -47,7 +47,10 @@ class Replicated:
         )
 
     def _quantile(self, share: float) -> Float[np.ndarray, "*shape"]:
-        return np.quantile(self.replicates, share, axis=0)
+        known = np.isfinite(self.replicates).any(0) & np.isfinite(self.value)
+        replicates = np.where(known, self.replicates, 0.0)
+        quantile = np.quantile if np.isfinite(replicates).all() else np.nanquantile
+        return np.where(known, quantile(replicates, share, axis=0), np.nan)
 
 
 class Recovery:
@@ -71,6 +74,12 @@ class Recovery:
         drawn = random.multinomial(n_prompts, np.full(n_prompts, 1 / n_prompts), size=resamples)
         self._weights = np.concatenate([np.ones((1, n_prompts)), drawn])
         self._ablated, self._gap = ablated, self._weights @ (clean - ablated)
+
+    @property
+    def defined(self) -> bool:
+        """Whether the 95 % interval of the gap that the shares are of leaves out 0."""
+        gap = Replicated(self._gap[0], self._gap[1:])
+        return bool(gap.low > 0 or gap.high < 0)
 
     def of(self, circuits: Float[np.ndarray, "*circuit prompt"]) -> Replicated:
         """The share that each circuit recovers; NaN where the whole model recovers nothing."""

@@ -15,7 +15,7 @@ from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 
 from timelapse.circuits.graph import GraphShape
-from timelapse.circuits.recovery import Recovery
+from timelapse.circuits.recovery import Recovery, Replicated
 from timelapse.circuits.transfer import Place, comparison_rows
 from timelapse.models import hooks
 from timelapse.models.hooks import Recorder
@@ -47,7 +47,8 @@ def transplants(
     Returns:
         `tables.COMPARISON`: a row for each head, `step_a` the host and `step_b` the donor, with
         (patched - host) / (donor - host), ratios of mean logit differences, and its interval from
-        a bootstrap over prompts; null if host and donor measure the same. There is no null value.
+        a bootstrap over prompts; null if host and donor measure the same, that is if the 95 %
+        interval of their difference holds 0. There is no null value.
     """
     batches = [
         batch
@@ -57,7 +58,10 @@ def transplants(
     found = [_measured(host, donor, shape, batch, batch_size) for batch in batches]
     at_host, at_donor, *patched = np.concatenate(found, axis=1)
     random = generator(place.seed, "transfer", place.task)
-    shares = Recovery(at_donor, at_host, random, place.resamples).of(np.stack(patched))
+    recovery = Recovery(at_donor, at_host, random, place.resamples)
+    shares = recovery.of(np.stack(patched))
+    if not recovery.defined:
+        shares = Replicated.of(lambda values: np.full_like(values, np.nan), shares)
     heads = [source.name for source in shape.sources if source.kind == "head"]
     n = len(heads)
     return comparison_rows(

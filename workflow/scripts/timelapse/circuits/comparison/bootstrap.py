@@ -25,11 +25,8 @@ def interval(values: Samples, bounds: tuple[float, float] = (-np.inf, np.inf)) -
     that percentiles as they are may leave out the value itself. The interval says within which
     limits the value would vary with other prompts, as many, and not what endless prompts would
     give: of equal circuits that would be an overlap of 1. Null values come with the same kind of
-    noise, and can be compared with it. In 150 simulated samples of 204 prompts each, from two
-    unlike and from two equal checkpoints, 85 to 99 % of such intervals held the mean of a measure
-    over the samples; without the move, up to 73 % of them left out the value. See Efron &
-    Tibshirani, "An Introduction to the Bootstrap" (1993), section 14.3, for corrections by the
-    median.
+    noise, and can be compared with it. See Efron & Tibshirani, "An Introduction to the Bootstrap"
+    (1993), section 14.3, for corrections by the median.
 
     Args:
         values: of the sample itself, first, and of every resample; NaN where it is not defined.

@@ -12,7 +12,7 @@ from timelapse.seeds import generator
 from timelapse.tables import HEADS
 
 SMALLEST = 0.02
-"""The share of the largest |score| below which a score, or its change, counts as nothing."""
+"""The share of a step's effect of `input` below which a score, or its change, counts as nothing."""
 
 LABELS = ("", "kept", "amplified", "weakened", "added", "lost")
 
@@ -23,16 +23,19 @@ def head_table(
     """The score of every head at every step, and its label against the first step.
 
     A head's score is the sum of the scores of its out-edges, pooled over the corruptions: what
-    corrupting all that it writes does to the logit difference. A head is *present* if the 95 %
-    interval of its score leaves out 0 and |score| is at least 2 % of the largest |score| that any
-    head has at any step. Then
+    corrupting all that it writes does to the logit difference. A head is *present* at a step if
+    the 95 % interval of its score leaves out 0 and |score| is at least the step's floor: 2 % of
+    |the sum of the scores of all out-edges of `input`|, to first order what corrupting the prompt
+    does to the logit difference there. No other step plays a part. Its score has *changed* since
+    the first step if the 95 % interval of the difference, paired by prompt, leaves out 0 and the
+    difference is at least the higher of the two steps' floors. Then
 
-    - added: absent at the first step, present now; or present with the other sign, since what it
-      does is new
-    - lost: present at the first step, absent now
-    - amplified, weakened: present at both, and |score| has grown or shrunk by at least the same
-      2 %, the 95 % interval of the change, paired by prompt, leaving out 0
-    - kept: present at both, without such a change; so are all present heads of the first step
+    - added: absent at the first step, present now, and changed; or present at both with different
+      signs, and changed, since what it does is new
+    - lost: present at the first step, absent now, and changed
+    - amplified, weakened: present at both, and changed to a larger or a smaller |score|
+    - kept: present at one of them at least, and not changed; so are all present heads of the first
+      step
     - an empty string: absent at both
 
     Labels are judged one by one, without a correction for their number; it is the smallest size
@@ -51,9 +54,10 @@ def head_table(
     random = generator(seed, "bootstrap", task)
     weights = resampling_weights(len(samples.examples), n_resamples, random)
     leaving = _leaving(shape)
-    scores = np.stack([weights @ (samples.pooled(step) @ leaving) for step in samples.steps], 1)
+    sums = np.stack([weights @ (samples.pooled(step) @ leaving) for step in samples.steps], 1)
+    effects, scores = np.abs(sums[0, :, 0]), sums[..., 1:]
     values = interval(scores)
-    labels = head_labels(scores)
+    labels = head_labels(scores, effects)
     heads = [source for source in shape.sources if source.kind == "head"]
     n_steps = len(samples.steps)
     return pa.table(
@@ -72,37 +76,42 @@ def head_table(
 
 
 def head_labels(
-    scores: Float[np.ndarray, "resample step head"],
+    scores: Float[np.ndarray, "resample step head"], effects: Float[np.ndarray, "step"]
 ) -> Int[np.ndarray, "step head"]:
     """The place among `LABELS` of every head's label.
 
     Args:
         scores: of the sample itself, first, and of its resamples.
+        effects: |what corrupting all of `input` does| at every step.
     """
     value = scores[0]
-    floor = SMALLEST * np.abs(value).max()
+    floor = SMALLEST * effects[:, None]
     present = _present(scores, floor)
     before, sign = present[0], np.sign(value[0])
-    grown = sign * (scores - scores[:, :1])
-    changed = _present(grown, floor)
+    change = scores - scores[:, :1]
+    changed = _present(change, np.maximum(floor, floor[0]))
+    grown = sign * change[0]
     both = present & before & (np.sign(value) == sign)
     labels = np.zeros(value.shape, dtype=int)
-    labels[both] = LABELS.index("kept")
-    labels[both & changed & (grown[0] > 0)] = LABELS.index("amplified")
-    labels[both & changed & (grown[0] < 0)] = LABELS.index("weakened")
-    labels[present & ~both] = LABELS.index("added")
-    labels[before & ~present] = LABELS.index("lost")
+    labels[present | before] = LABELS.index("kept")
+    labels[both & changed & (grown > 0)] = LABELS.index("amplified")
+    labels[both & changed & (grown < 0)] = LABELS.index("weakened")
+    labels[present & ~both & changed] = LABELS.index("added")
+    labels[before & ~present & changed] = LABELS.index("lost")
     return labels
 
 
 def _present(
-    scores: Float[np.ndarray, "resample step head"], floor: float
+    scores: Float[np.ndarray, "resample step head"], floor: Float[np.ndarray, "step 1"]
 ) -> Bool[np.ndarray, "step head"]:
     value, low, high = interval(scores)
     return (np.abs(value) >= floor) & ((low > 0) | (high < 0))
 
 
-def _leaving(shape: GraphShape) -> Float[np.ndarray, "edge head"]:
-    """1 where an edge leaves a head, else 0."""
-    heads = [place for place, source in enumerate(shape.sources) if source.kind == "head"]
-    return (wiring(shape).source[:, None] == heads).astype(np.float32)
+def _leaving(shape: GraphShape) -> Float[np.ndarray, "edge source"]:
+    """1 where an edge leaves `input`, first, or a head, else 0."""
+    kinds = [source.kind for source in shape.sources]
+    sources = [
+        place for kind in ("input", "head") for place, own in enumerate(kinds) if own == kind
+    ]
+    return (wiring(shape).source[:, None] == sources).astype(np.float32)

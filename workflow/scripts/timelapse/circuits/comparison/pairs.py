@@ -32,3 +32,8 @@ def pairs_across(n_steps: int) -> Pairs:
     """Of two tasks: every step with itself, and the first step with every later one."""
     own = [(place, place) for place in range(n_steps)]
     return np.array([*own, *((0, place) for place in range(1, n_steps))])
+
+
+def pairs_from_first(n_steps: int) -> Pairs:
+    """Of a control, which has the first step alone: that with every step."""
+    return np.array([(0, place) for place in range(n_steps)])

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +22,7 @@ from timelapse.circuits.comparison.pairs import (
     Pairs,
     compared_steps,
     pairs_across,
+    pairs_from_first,
     pairs_within,
 )
 from timelapse.circuits.comparison.shares import relative_share
@@ -98,7 +100,11 @@ class _Block:
 
 
 def compare(
-    task: str, samples: Mapping[str, EdgeSamples], shape: GraphShape, settings: ComparisonSettings
+    task: str,
+    samples: Mapping[str, EdgeSamples],
+    shape: GraphShape,
+    settings: ComparisonSettings,
+    controls: Mapping[str, EdgeSamples] = MappingProxyType({}),
 ) -> pa.Table:
     """Compare a task's circuits over the checkpoints, and with the circuits of other tasks.
 
@@ -107,14 +113,15 @@ def compare(
         samples: the scores prompt by prompt of this task and of the others.
         shape: the graph of the model.
         settings: how.
+        controls: those of tasks that the run is not about, at the first step.
 
     Returns:
         `tables.COMPARISON`: rows with `task_b` the task. Pairs are all compared steps a <= b of the
-        task itself, and (t, t) and (first, t) of every other task. Intervals are from a bootstrap
-        over prompts, whose resamples are the same for all steps of a task and independent between
-        tasks. `null_mean` is the mean over the two checkpoints of what halves of their own
-        prompts give. `weight_share_relative` puts `weight_share` between `weight_share_chance`, 0,
-        and the null of checkpoint b, 1.
+        task itself, (t, t) and (first, t) of every other task, (first, t) of controls. Intervals
+        are from a bootstrap over prompts, whose resamples are the same for all steps of a task and
+        independent between tasks. `null_mean` is the mean over the two checkpoints of what halves
+        of their own prompts give. `weight_share_relative` puts `weight_share` between
+        `weight_share_chance`, 0, and the null of checkpoint b, 1.
 
     Raises:
         UserError: a table lacks a step, a method, prompts or edges.
@@ -122,11 +129,14 @@ def compare(
     steps = compared_steps(samples[task].steps, settings.checkpoints)
     names = [task, *(name for name in samples if name != task)]
     tasks = [_Task(name, samples[name].at(steps), shape, settings) for name in names]
+    unrelated = [_Task(name, own.at(steps[:1]), shape, settings) for name, own in controls.items()]
+    n_steps = len(steps)
     blocks = [
-        _Block(one, pairs_within(len(steps)) if one is tasks[0] else pairs_across(len(steps)), [])
-        for one in tasks
+        _Block(tasks[0], pairs_within(n_steps), []),
+        *(_Block(other, pairs_across(n_steps), []) for other in tasks[1:]),
+        *(_Block(control, pairs_from_first(n_steps), []) for control in unrelated),
     ]
-    each = len(tasks) * len(steps) * len(shape.edges) * 4 * _ARRAYS
+    each = (len(tasks) * n_steps + len(controls)) * len(shape.edges) * 4 * _ARRAYS
     for start, stop in slices(settings.resamples + 1, each, MEMORY):
         second = tasks[0].circuits(start, stop)
         for block in blocks:

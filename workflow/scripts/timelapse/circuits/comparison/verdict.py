@@ -1,5 +1,6 @@
 """Was the circuit transformed or was one added? One number, its doubt, and the sentence."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -34,6 +35,10 @@ class Verdict:
             have in common without any learning.
         chance: the share expected of a random circuit of the base circuit's size.
         relative: the share between chance, 0, and the null of the final checkpoint, 1.
+        jaccard: the chance-corrected Jaccard index of the edges of the base circuit and the final
+            one, which weighs all edges alike.
+        controls: by task, the share on edges of the base model's circuits of tasks that have
+            nothing to do with either: what any circuit of this model holds.
     """
 
     base: str
@@ -43,29 +48,80 @@ class Verdict:
     before: Estimate
     chance: float
     relative: Estimate
+    jaccard: Estimate
+    controls: Mapping[str, Estimate]
 
     @property
     def word(self) -> str:
-        """`transformed` or `added` if the interval of `relative` lies on that side of a half."""
-        if self.relative.low > HALFWAY:
-            return "transformed"
-        return "added" if self.relative.high < HALFWAY else "undecided"
+        """`added` if the interval of `relative` lies below a half.
+
+        `transformed` if it lies above and the share exceeds that of every control, interval above
+        interval. Else `undecided`.
+        """
+        if self.relative.high < HALFWAY:
+            return "added"
+        return "undecided" if self.doubt else "transformed"
+
+    @property
+    def doubt(self) -> str:
+        """Why it is not `transformed`; empty if it is."""
+        if self.relative.value != self.relative.value:
+            return "halves of the same prompts share no more than a random circuit does"
+        if not self.relative.low > HALFWAY:
+            return "the share does not surely lie more than half-way from chance to the halves"
+        alike = [
+            name for name, control in self.controls.items() if not control.high < self.share.low
+        ]
+        if alike:
+            return f"it is not surely more than on the edges of {_listed(alike)}"
+        return ""
 
     @property
     def sentence(self) -> str:
-        """The answer, as Markdown."""
+        """The answer, as Markdown; if there is none, a second sentence says why."""
+        because = f" It is undecided because {self.doubt}." if self.word == "undecided" else ""
         return (
             f"**{self.word.capitalize()}**: {percent(self.share.value)} % (95 % interval "
             f"{percent(self.share.low)}–{percent(self.share.high)} %) of the weight of the final "
             f"{self.task} circuit lies on edges that were already in the base model's {self.base} "
             f"circuit; two halves of the same final prompts share {percent(self.share.null)} %, "
-            f"a random circuit of that size {percent(self.chance)} %."
+            f"a random circuit of that size {percent(self.chance)} %.{because}"
+        )
+
+    @property
+    def context(self) -> str:
+        """What the share is to be held against, in one sentence."""
+        shares = [
+            f"{percent(share.value)} % ({name}, {percent(share.low)}–{percent(share.high)} %)"
+            for name, share in self.controls.items()
+        ]
+        controls = (
+            f"On edges of the base model's circuits of unrelated tasks lies {_listed(shares)} of it"
+            if shares
+            else "There is no control task to hold it against"
+        )
+        return (
+            f"{controls}; before learning, the model's {self.task} circuit had "
+            f"{percent(self.before.value)} % of its weight on the {self.base} circuit; the "
+            f"chance-corrected Jaccard index of the two circuits is {number(self.jaccard.value)} "
+            f"({number(self.jaccard.low)} to {number(self.jaccard.high)}), of halves "
+            f"{number(self.jaccard.null)}."
         )
 
 
 def percent(share: float) -> str:
-    """A share in full per cent."""
-    return f"{100 * share:.0f}"
+    """A share in full per cent; a dash if it is not known."""
+    return "–" if share != share else f"{100 * share:.0f}"
+
+
+def number(value: float) -> str:
+    """With two decimals; a dash if it is not known."""
+    return "–" if value != value else f"{value:.2f}"
+
+
+def _listed(items: list[str]) -> str:
+    *most, last = items
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def estimate(
@@ -92,17 +148,24 @@ def ends(comparison: pa.Table) -> tuple[int, int]:
     return pc.min(comparison["step_a"]).as_py(), pc.max(comparison["step_b"]).as_py()
 
 
-def verdict(comparison: pa.Table, base: str, task: str, source: str = "comparison") -> Verdict:
+def verdict(
+    comparison: pa.Table,
+    base: str,
+    task: str,
+    controls: Iterable[str] = (),
+    source: str = "comparison",
+) -> Verdict:
     """Judge from the comparison table of the learned task.
 
     Args:
         comparison: `tables.COMPARISON` with `task_b` the learned task.
         base: the easier task.
         task: the learned task.
+        controls: tasks that have nothing to do with either.
         source: the table's file, for errors.
 
     Raises:
-        UserError: the table does not compare the two.
+        UserError: the table does not compare them.
     """
     first, last = ends(comparison)
 
@@ -127,4 +190,8 @@ def verdict(comparison: pa.Table, base: str, task: str, source: str = "compariso
         before=found("weight_share", (first, first), (base, task)),
         chance=found("weight_share_chance", *across).value,
         relative=found(RELATIVE, *across),
+        jaccard=found("edge_jaccard_corrected", *across),
+        controls={
+            control: found("weight_share", (first, last), (control, task)) for control in controls
+        },
     )

@@ -19,6 +19,7 @@ FIRST_TO_LAST = (
     "signed_edge_jaccard_corrected",
     "node_jaccard",
     "score_spearman",
+    "score_cosine",
     "cross_faithfulness",
 )
 """What the summary takes from the comparison of the first with the last checkpoint."""
@@ -46,6 +47,8 @@ class RunTables:
     def verdicts(self) -> tuple[Verdict, ...]:
         """One for every other task that was evaluated.
 
+        Tasks that the learned task was compared with but that were not evaluated are controls.
+
         Raises:
             UserError: there is no comparison of the learned task.
         """
@@ -58,8 +61,10 @@ class RunTables:
                 "Evaluate the run on it",
             )
         others = [name for name in pc.unique(own["task_a"]).to_pylist() if name != self.task]
+        bases = [name for name in others if name in self.comparisons]
+        controls = [name for name in others if name not in self.comparisons]
         source = f"results/runs/{self.run}/{self.task}/comparison.parquet"
-        return tuple(verdict(own, base, self.task, source) for base in others)
+        return tuple(verdict(own, base, self.task, controls, source) for base in bases)
 
     def overlap(self, measure: str, task: str) -> Estimate | None:
         """A measure between the first and the last checkpoint on a task, if it was taken."""

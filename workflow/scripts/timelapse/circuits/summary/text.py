@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from timelapse.circuits.comparison.verdict import Estimate, Verdict, percent
+from timelapse.circuits.comparison.verdict import Estimate, Verdict, number, percent
 from timelapse.circuits.summary.runs import FIRST_TO_LAST, RunTables
 
 
@@ -29,11 +29,10 @@ def summary_text(run: RunTables, repeats: Iterable[RunTables]) -> str:
 
 def _sentence(judged: Verdict) -> str:
     return (
-        f"{judged.sentence} On a scale from 0, that random circuit, to 1, those halves, the share "
-        f"is {judged.relative.value:.2f} ({_range(judged.relative)}). Edges that act the same way "
-        f"in both circuits, helping or hindering, carry {percent(judged.same_sign.value)} %. "
-        f"Before learning, the model's {judged.task} circuit had {percent(judged.before.value)} % "
-        "of its weight there."
+        f"{judged.sentence} {judged.context} On a scale from 0, that random circuit, to 1, those "
+        f"halves, the share is {number(judged.relative.value)} ({_range(judged.relative)}). Edges "
+        "that act the same way in both circuits, helping or hindering, carry "
+        f"{percent(judged.same_sign.value)} %."
     )
 
 
@@ -60,9 +59,9 @@ def _overlaps(run: RunTables) -> str:
         for measure in FIRST_TO_LAST:
             found = run.overlap(measure, task)
             if found is not None:
-                null = "–" if found.null != found.null else f"{found.null:.2f}"
-                name = measure.replace("_", " ")
-                lines.append(f"| {task} | {name} | {found.value:.2f} ({_range(found)}) | {null} |")
+                name, value = measure.replace("_", " "), number(found.value)
+                null = number(found.null)
+                lines.append(f"| {task} | {name} | {value} ({_range(found)}) | {null} |")
     return "\n".join(lines)
 
 
@@ -96,7 +95,7 @@ def _spread(runs: list[RunTables]) -> str:
         won = " → ".join(f"{percent(rate.value)} %" for rate in rates) or "–"
         for judged in run.verdicts:
             share = f"{percent(judged.share.value)} %"
-            relative = f"{judged.relative.value:.2f} ({_range(judged.relative)})"
+            relative = f"{number(judged.relative.value)} ({_range(judged.relative)})"
             lines.append(
                 f"| {run.run} | {judged.base} | {judged.word} | {share} | {relative} | {won} |"
             )
@@ -113,4 +112,4 @@ def _spread(runs: list[RunTables]) -> str:
 
 
 def _range(found: Estimate) -> str:
-    return f"{found.low:.2f} to {found.high:.2f}"
+    return f"{number(found.low)} to {number(found.high)}"
