@@ -22,6 +22,8 @@ from timelapse.tables import EDGES
 Key = tuple[int, str, str]
 """Step, corruption and method."""
 
+_ByKey = dict[Key, Float[np.ndarray, "edge"]]
+
 
 @dataclass(frozen=True)
 class ScoredEdges:
@@ -48,7 +50,9 @@ class ScoredEdges:
                 lacks edges of its graph, or an edge has no score.
         """
         shape: GraphShape | None = None
-        files, means, errors = {}, {}, {}
+        files: dict[int, Path] = {}
+        means: _ByKey = {}
+        errors: _ByKey = {}
         for path in map(Path, paths):
             part = cls.of(read_table(path, EDGES), path, shape)
             shape = part.shape
