@@ -6,7 +6,7 @@ SCRIPTS = RULES.parent / "workflow" / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
 from timelapse.errors import UserError
-from timelapse.preflight import check_embedded_models
+from timelapse.preflight import check_circuit_size, check_embedded_models
 from timelapse.provenance import library_files
 from timelapse.results import results
 from timelapse.study import read_study
@@ -15,6 +15,7 @@ from timelapse.tasks.spec import load_spec
 try:
     STUDY = read_study(config, workflow.configfiles, Path("tasks"))
     SPECS = {task: load_spec(f"tasks/{task}.yaml") for task in STUDY.tasks}
+    check_circuit_size(STUDY)
     check_embedded_models(STUDY, SPECS)
 except UserError as error:
     raise WorkflowError(str(error)) from None

@@ -9,6 +9,9 @@ from snakemake.utils import update_config
 
 from timelapse.documents import read_yaml
 from timelapse.errors import UserError
+from timelapse.figures.kinds import KINDS
+from timelapse.figures.overviews import OVERVIEWS
+from timelapse.preflight import check_circuit_size
 from timelapse.run import kept_steps
 from timelapse.study import SCHEMA, Study, read_study
 
@@ -135,7 +138,7 @@ def test_controls_are_tasks_of_the_study_and_of_the_repeats() -> None:
 
 def test_training_does_not_depend_on_what_is_evaluated() -> None:
     config = yaml.safe_load(yaml.safe_dump(SMALL))
-    config["runs"]["tuned"]["evaluate"] = ["ioi2"]
+    config["runs"]["tuned"]["evaluate"] = ["ioi2", "ioi3"]
     assert study_of(config).runs["tuned"].training == study_of(SMALL).runs["tuned"].training
 
 
@@ -158,6 +161,13 @@ def test_training_does_not_depend_on_what_is_evaluated() -> None:
         ("models/base/hub", "gpt2", "models.base"),
         ("models/other", {"hub": "../../etc"}, "models.other.hub"),
         ("figures", {"circuit": {"edges": 0}}, "figures.circuit.edges"),
+        ("runs/tuned/evaluate", ["ioi2"], "runs.tuned.evaluate"),
+        ("probes", {"edges": {"methods": ["node", "EAP"]}}, "probes.edges.methods"),
+        ("probes", {"edges": {"prompts": 1}}, "probes.edges.prompts"),
+        ("probes", {"faithfulness": {"prompts": 1}}, "probes.faithfulness.prompts"),
+        ("probes", {"faithfulness": {"ablation": "none"}}, "probes.faithfulness.ablation"),
+        ("comparison", {"prompts": 1}, "comparison.prompts"),
+        ("comparison", {"ablation": "mean"}, "comparison.ablation"),
         ("prbes", {}, "prbes"),
     ],
 )
@@ -172,6 +182,56 @@ def test_a_mistake_names_its_key(path: str, value: object, key: str) -> None:
         study_of(config)
     assert caught.value.key.startswith(key)
     assert caught.value.remedy
+
+
+def test_a_run_without_circuits_need_not_be_measured_on_its_own_task() -> None:
+    config = yaml.safe_load(yaml.safe_dump(SMALL))
+    config["runs"]["tuned"] |= {"evaluate": ["ioi2"], "circuits": False}
+    assert study_of(config).runs["tuned"].evaluate == ("ioi2",)
+
+
+def test_nodes_may_be_scored_beside_edges() -> None:
+    study = study_of(SMALL | {"probes": {"edges": {"methods": ["EAP", "node"]}}})
+    assert study.probes["edges"]["methods"] == ["EAP", "node"]
+
+
+@pytest.mark.parametrize(("n_edges", "fits"), [(109, True), (110, False), (500, False)])
+def test_compared_circuits_leave_out_edges_of_the_embedded_model(n_edges: int, fits: bool) -> None:
+    """Of 17 into the first layer, 82 into the second and 11 into the logits."""
+    config = yaml.safe_load(yaml.safe_dump(SMALL)) | {"comparison": {"edges": n_edges}}
+    config["models"]["base"]["embedded"] |= {"layers": 2, "heads": 4}
+    study = study_of(config)
+    if fits:
+        check_circuit_size(study)
+        return
+    with pytest.raises(UserError, match=f"circuits of {n_edges} edges .*'base', which has 110"):
+        check_circuit_size(study)
+
+
+def test_a_run_without_circuits_is_of_any_size() -> None:
+    config = yaml.safe_load(yaml.safe_dump(SMALL)) | {"comparison": {"edges": 10_000}}
+    config["runs"]["tuned"]["circuits"] = False
+    check_circuit_size(study_of(config))
+
+
+def test_circuits_are_drawn_as_large_as_they_are_compared_unless_told() -> None:
+    config = SMALL | {"comparison": {"edges": 17}}
+    assert study_of(config).figures["circuit"] == {"edges": 17}
+    figures = {"circuit": {"edges": 5, "corruption": "pooled"}, "head_roles": {"top": 3}}
+    assert study_of(config | {"figures": figures}).figures["circuit"] == figures["circuit"]
+    assert study_of(config | {"figures": figures}).figures["head_roles"] == {"top": 3}
+
+
+def test_the_options_of_figures_in_schema_and_code_are_the_same() -> None:
+    in_code = {kind.name: set(kind.options) for kind in KINDS.values() if kind.options}
+    for page in OVERVIEWS.values():
+        if page.options:
+            section = page.section or page.name
+            assert in_code.setdefault(section, set(page.options)) == set(page.options)
+    described = read_yaml(SCHEMA)["properties"]["figures"]["properties"]
+    in_schema = {name: set(section["properties"]) for name, section in described.items()}
+    assert in_schema == in_code
+    assert len(in_code) > 3
 
 
 def test_a_rate_without_a_dot_is_a_number() -> None:

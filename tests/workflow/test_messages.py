@@ -54,6 +54,26 @@ MISTAKES = {
         "models.given.folder",
         "no/model",
     ),
+    "circuits of nodes": (
+        config("methods: [EAP-IG, node]", "methods: [node, EAP-IG]"),
+        "config.yaml: probes.edges.methods",
+        "EAP-IG",
+    ),
+    "circuits without those of the trained task": (
+        config("evaluate: [ioi2, ioi3]", "evaluate: [ioi2]"),
+        "runs.tiny.evaluate",
+        "ioi3",
+    ),
+    "circuits larger than the model": (
+        config("comparison: {edges: 20", "comparison: {edges: 2000"),
+        "comparison.edges",
+        "'base'",
+    ),
+    "a circuit of one prompt": (
+        config("edges: {prompts: 4", "edges: {prompts: 1"),
+        "config.yaml: probes.edges.prompts",
+        "2",
+    ),
     "a tab": (spec("answer: io", "\tanswer: io"), "tasks/ioi3.yaml", "tab"),
 }
 

@@ -104,7 +104,9 @@ CHANGES = {
     ),
     "the size of the circuits that are compared": (
         replaced("config.yaml", "comparison: {edges: 20", "comparison: {edges: 10"),
-        COMPARED | AFTER_COMPARING,
+        COMPARED
+        | AFTER_COMPARING
+        | {"draw_graph_film_tiny": 2, "draw_task_overview": 16, "draw_run_overview": 2},
     ),
     "how circuits are compared": (
         appended(f"{LIBRARY}/circuits/comparison/overlap.py"),

@@ -17,7 +17,7 @@ def main(smk):
     from timelapse.probes.sweep import device, first_prompts, write_each
 
     probe, corruptions, method = smk.params.probe, smk.params.corruptions, smk.params.method
-    settings = Settings(**{name: probe[name] for name in ("batch", "ablation") if name in probe})
+    settings = Settings(batch=probe["batch"], ablation=probe["ablation"])
     checkpoints = [Path(folder) for folder in smk.input.checkpoints]
     prompts = first_prompts(Path(smk.input.dataset), checkpoints[0], probe["prompts"])
     edges = ScoredEdges.read(smk.input.edges)

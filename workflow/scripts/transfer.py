@@ -23,9 +23,7 @@ def main(smk):
 
     params, comparison = smk.params, smk.params.comparison
     task, method, corruptions = smk.wildcards.task, params.method, params.corruptions
-    settings = Settings(
-        **{name: comparison[name] for name in ("batch", "ablation") if name in comparison}
-    )
+    settings = Settings(batch=comparison["batch"])
     folders = {
         int(Path(folder).name.removeprefix("step-")): Path(folder)
         for folder in smk.input.checkpoints

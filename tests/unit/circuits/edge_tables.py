@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from timelapse.circuits.graph import GraphShape
+from timelapse.circuits.selection import choose
 from timelapse.tables import EDGE_SAMPLES, EDGES
 
 Scores = Mapping[tuple[str, str], np.ndarray]
@@ -54,6 +56,19 @@ def write_edges(folder: Path, shape: GraphShape, steps: Mapping[int, Scores]) ->
         _write(folder / "edges", step, edge_rows(shape, step, scores))
         for step, scores in steps.items()
     ]
+
+
+def circuit_rows(table: pa.Table, n: int, shape: GraphShape) -> list[dict[str, Any]]:
+    """The rows of a table that make the circuit of size `n`, the strongest first.
+
+    Edges without a row are never chosen.
+    """
+    rows = {(row["source"], row["target"]): row for row in table.to_pylist()}
+    names = [(source.name, target.name) for source, target in shape.edges]
+    assert rows.keys() <= set(names)
+    scores = np.array([rows[edge]["score"] if edge in rows else np.nan for edge in names])
+    kept = [rows[names[number]] for number in np.flatnonzero(choose(scores, shape, n))]
+    return sorted(kept, key=lambda row: (-abs(row["score"]), row["source"], row["target"]))
 
 
 def sample_rows(step: int, samples: Scores, examples: np.ndarray | None = None) -> pa.Table:

@@ -1,13 +1,17 @@
 """The registry of methods: several in one call, the samples of the first."""
 
+from typing import get_args
+
 import numpy as np
 import pytest
 from tiny_models import random_prompts
 from transformer_lens.model_bridge import TransformerBridge
 
 from timelapse.circuits.methods import METHODS, score_edges
-from timelapse.circuits.settings import Settings
+from timelapse.circuits.settings import Ablation, Settings
+from timelapse.documents import read_yaml
 from timelapse.errors import UserError
+from timelapse.study import SCHEMA
 
 
 def test_the_samples_average_to_the_scores(gpt2: TransformerBridge) -> None:
@@ -40,3 +44,9 @@ def test_an_unknown_method_is_refused_with_the_names_of_those_there_are(
 ) -> None:
     with pytest.raises(UserError, match="there is no such method"):
         score_edges(gpt2, [random_prompts(1, length=6)], ["swap"], ["IG"], Settings())
+
+
+def test_the_methods_and_settings_of_schema_and_code_are_the_same() -> None:
+    document = read_yaml(SCHEMA)
+    assert document["$defs"]["method"]["enum"] == list(METHODS)
+    assert document["$defs"]["ablation"]["enum"] == list(get_args(Ablation))

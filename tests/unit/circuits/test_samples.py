@@ -1,5 +1,6 @@
 """Scores of single prompts come back pooled over the corruptions."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -77,3 +78,32 @@ def test_a_missing_method_is_told_with_the_file(tmp_path: Path) -> None:
     (path,) = write_samples(tmp_path, {0: STEPS[0]})
     with pytest.raises(UserError, match=f"{path}: method: .*EAP-IG. Choose among EAP, exact"):
         EdgeSamples.open([path], "EAP-IG", 7)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "problem"),
+    [
+        (lambda rows: [None, *rows[1:]], "not every prompt has scores of 7 edges"),
+        (lambda rows: [[None, *rows[0][1:]], *rows[1:]], "nothing stands where a number"),
+        (lambda rows: [[float("nan"), *rows[0][1:]], *rows[1:]], "nan stands where a number"),
+    ],
+    ids=["no list", "null", "NaN"],
+)
+def test_a_prompt_without_scores_is_told_with_the_file(
+    tmp_path: Path, spoil: Callable[[list[list[float]]], list[object]], problem: str
+) -> None:
+    (path,) = write_samples(tmp_path, {0: STEPS[0]})
+    table = pq.read_table(path)
+    scores = pa.array(spoil(table["scores"].to_pylist()), pa.list_(pa.float32()))
+    pq.write_table(table.set_column(table.column_names.index("scores"), "scores", scores), path)
+    with pytest.raises(UserError, match=f"{path}: scores: {problem}"):
+        EdgeSamples.open([path], "EAP", 7)
+
+
+def test_text_in_place_of_scores_is_told_with_the_file(tmp_path: Path) -> None:
+    (path,) = write_samples(tmp_path, {0: STEPS[0]})
+    table = pq.read_table(path)
+    texts = pa.array(["?"] * len(table))
+    pq.write_table(table.set_column(table.column_names.index("scores"), "scores", texts), path)
+    with pytest.raises(UserError, match=f"{path}: scores: the column is not list"):
+        EdgeSamples.open([path], "EAP", 7)

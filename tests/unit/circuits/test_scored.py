@@ -136,3 +136,39 @@ def test_a_file_that_lacks_a_column_or_rows_or_is_none_is_named(tmp_path: Path) 
     path.write_bytes(b"no table")
     with pytest.raises(UserError, match=f"{path}: not a readable Parquet file"):
         ScoredEdges.read([path])
+
+
+def replaced(table: pa.Table, column: str, values: pa.Array) -> pa.Table:
+    return table.set_column(table.column_names.index(column), column, values)
+
+
+def test_text_in_place_of_scores_is_told_with_the_file(tmp_path: Path) -> None:
+    (path,) = write_edges(tmp_path, SHAPE, {0: STEPS[0]})
+    table = pq.read_table(path)
+    pq.write_table(replaced(table, "score", pa.array(["?"] * len(table))), path)
+    with pytest.raises(UserError, match=f"{path}: score: the column is not float"):
+        ScoredEdges.read([path])
+
+
+@pytest.mark.parametrize(
+    ("gap", "shown"), [(None, "nothing"), (np.nan, "nan"), (-np.inf, "-inf")], ids=str
+)
+def test_a_score_that_is_none_is_told_with_the_file(
+    tmp_path: Path, gap: float | None, shown: str
+) -> None:
+    (path,) = write_edges(tmp_path, SHAPE, {0: STEPS[0]})
+    table = pq.read_table(path)
+    scores = table["score"].to_pylist()
+    scores[5] = gap
+    pq.write_table(replaced(table, "score", pa.array(scores, pa.float32())), path)
+    with pytest.raises(UserError, match=f"{path}: score: {shown} stands where a number"):
+        ScoredEdges.read([path])
+
+
+def test_a_standard_error_may_be_missing_as_that_of_one_prompt_is(tmp_path: Path) -> None:
+    (path,) = write_edges(tmp_path, SHAPE, {0: STEPS[0]})
+    table = pq.read_table(path)
+    pq.write_table(replaced(table, "std_error", pa.nulls(len(table), pa.float32())), path)
+    scored = ScoredEdges.read([path])
+    assert np.array_equal(scored.scores(0, "first", "EAP"), STEPS[0]["first", "EAP"])
+    assert np.isnan(scored.std_errors(0, "first", "EAP")).all()

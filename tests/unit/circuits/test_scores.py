@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from timelapse.circuits.graph import GraphShape
-from timelapse.circuits.scores import OTHER, Means, PromptScores, Samples, edge_table
+from timelapse.circuits.scores import OTHER, Means, PromptScores, Samples
 from timelapse.tables import EDGE_SAMPLES, EDGES, EDGES_BY_POSITION
 
 SHAPE = GraphShape(n_layers=1, n_heads=1, n_kv_heads=1)
@@ -17,9 +17,16 @@ def some_scores(rows: list[int], seed: int = 0, n_scores: int = N_EDGES) -> Prom
     return PromptScores(np.array(rows), torch.randn(n_scores, len(rows), generator=generator))
 
 
+def means_of(batches: list[PromptScores]) -> Means:
+    means = Means()
+    for batch in batches:
+        means.add(batch)
+    return means
+
+
 def test_the_table_has_a_row_for_every_edge_in_the_order_of_the_graph() -> None:
     batches = [some_scores([0, 1], 0), some_scores([2, 3, 4], 1)]
-    table = edge_table(batches, SHAPE, "swap", "EAP")
+    table = means_of(batches).edges(SHAPE, "swap", "EAP")
     every = torch.cat([batch.scores for batch in batches], 1)
     assert table.schema == EDGES.remove(0)
     ends = list(zip(table["source"].to_pylist(), table["target"].to_pylist(), strict=True))
@@ -31,7 +38,7 @@ def test_the_table_has_a_row_for_every_edge_in_the_order_of_the_graph() -> None:
 
 
 def test_scores_of_nodes_have_no_target() -> None:
-    table = edge_table([some_scores([0], n_scores=3)], SHAPE, "swap", "node")
+    table = means_of([some_scores([0], n_scores=3)]).edges(SHAPE, "swap", "node")
     assert table["source"].to_pylist() == ["input", "a0.h0", "m0"]
     assert table["target"].to_pylist() == [None] * 3
 
@@ -39,7 +46,7 @@ def test_scores_of_nodes_have_no_target() -> None:
 @pytest.mark.parametrize("batches", [[], [some_scores([0], n_scores=4)]], ids=["none", "other"])
 def test_scores_of_nothing_or_of_another_graph_make_no_table(batches: list[PromptScores]) -> None:
     with pytest.raises(ValueError, match=r"no prompts|4 scores"):
-        edge_table(batches, SHAPE, "swap", "EAP")
+        means_of(batches).edges(SHAPE, "swap", "EAP")
 
 
 def test_samples_are_the_scores_of_each_prompt_in_the_order_of_the_dataset() -> None:

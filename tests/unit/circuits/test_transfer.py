@@ -130,6 +130,10 @@ def test_circuits_are_chosen_from_scores_pooled_over_the_corruptions() -> None:
     assert found[-1].circuit.any()
     with pytest.raises(UserError, match="no edges of method exact"):
         guests(edges, [0], "hard", "exact", 12)
+    n_edges = len(SHAPE.edges)
+    assert len(guests(edges, [0], "hard", "EAP", n_edges - 1)) == 2
+    with pytest.raises(UserError, match=f"comparison.edges: circuits of {n_edges} edges"):
+        guests(edges, [0], "hard", "EAP", n_edges)
 
 
 def test_own_circuits_of_all_steps_and_others_of_this_and_the_first_are_run() -> None:

@@ -11,12 +11,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+from circuits.edge_tables import circuit_rows, edge_rows
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.text import Text
 
 from timelapse import tables
 from timelapse.circuits.graph import GraphShape, Target
-from timelapse.circuits.selection import strongest
+from timelapse.circuits.naming import shape_of
 from timelapse.errors import UserError
 from timelapse.figures import style
 from timelapse.figures.edges import Edge
@@ -57,8 +58,14 @@ def names(edges: tuple[Edge, ...]) -> list[tuple[str, str]]:
 
 def expected_circuit(path: Path, corruption: str, n: int) -> list[tuple[str, str]]:
     table = pq.read_table(path)
-    kept = strongest(table.filter(pc.equal(table["corruption"], corruption)), n)
-    return list(zip(kept["source"].to_pylist(), kept["target"].to_pylist(), strict=True))
+    return circuit_names(table.filter(pc.equal(table["corruption"], corruption)), n)
+
+
+def circuit_names(table: pa.Table, n: int) -> list[tuple[str, str]]:
+    rows = circuit_rows(
+        table, n, shape_of(table["source"].to_pylist() + table["target"].to_pylist())
+    )
+    return [(row["source"], row["target"]) for row in rows]
 
 
 @pytest.mark.parametrize("n", [10, 30, 100])
@@ -255,8 +262,7 @@ def test_pooled_is_the_circuit_of_the_mean_over_corruptions(small: Tables) -> No
         sums[edge] = sums.get(edge, 0.0) + row["score"] / 3
     sources, targets = zip(*sums, strict=True)
     table = pa.table({"source": sources, "target": targets, "score": list(sums.values())})
-    kept = strongest(table, 40)
-    expected = list(zip(kept["source"].to_pylist(), kept["target"].to_pylist(), strict=True))
+    expected = circuit_names(table, 40)
     assert names(drawing.selection.edges[184, "pooled"]) == expected
     assert len(expected) > 5 and len(drawing._panels) == 1
 
@@ -291,7 +297,9 @@ def test_the_first_method_of_the_table_is_drawn_and_whole_nodes_are_left_out(own
 def test_an_empty_circuit_says_so(own: Tables) -> None:
     for path in own["edges"]:
         table = pq.read_table(path)
-        pq.write_table(table.filter(pc.not_equal(table["target"], "logits")), path)
+        weak = pc.equal(table["target"], "logits")
+        scores = pc.if_else(weak, pa.scalar(0, pa.float32()), table["score"])
+        pq.write_table(table.set_column(table.column_names.index("score"), "score", scores), path)
     drawing = drawing_of(own)
     drawing.show(0)
     panel = drawing._panels[0]
@@ -320,7 +328,7 @@ def test_the_json_of_a_circuit_is_its_selection(small: Tables, tmp_path: Path) -
     expected = []
     for corruption in CORRUPTIONS:
         part = table.filter(pc.equal(table["corruption"], corruption))
-        for row in strongest(part, 30).to_pylist():
+        for row in circuit_rows(part, 30, shape_of(part["target"].to_pylist())):
             node, _, port = row["target"].partition("<")
             port = port.rstrip(">") or None
             expected.append(
@@ -393,27 +401,17 @@ def test_the_svg_of_a_circuit_holds_text_and_no_date(small: Tables, tmp_path: Pa
 
 
 def test_shared_keys_and_values_are_drawn_and_lead_to_every_reader() -> None:
-    edges = [
-        ("input", "a0.h1<v>", -1.0),
-        ("a0.h2", "logits", -1.0),
-        ("a0.h3", "logits", 1.0),
-        ("input", "a0.h0<k>", 0.01),
-        ("input", "a0.h3<q>", 0.01),
-    ]
-    sources, targets, scores = zip(*edges, strict=True)
-    table = pa.table(
-        {
-            "step": pa.array([0] * 5, pa.int32()),
-            "corruption": ["abc"] * 5,
-            "method": ["eap"] * 5,
-            "source": sources,
-            "target": targets,
-            "score": pa.array(scores, pa.float32()),
-            "std_error": pa.array([0.1] * 5, pa.float32()),
-        },
-        schema=tables.EDGES,
-    )
-    drawing = open_drawing(KINDS["circuit"].plot, table, "table")
+    shape = GraphShape(n_layers=1, n_heads=4, n_kv_heads=2)
+    scores = {
+        ("input", "a0.h1<v>"): -1.0,
+        ("a0.h2", "logits"): -1.0,
+        ("a0.h3", "logits"): 1.0,
+        ("input", "a0.h0<k>"): 0.01,
+        ("input", "a0.h3<q>"): 0.01,
+    }
+    every = np.array([scores.get((one.name, other.name), 0.0) for one, other in shape.edges])
+    table = edge_rows(shape, 0, {("abc", "eap"): every})
+    drawing = open_drawing(KINDS["circuit"].with_options({"edges": 5}).plot, table, "table")
     assert isinstance(drawing, CircuitDrawing)
     drawing.show(0)
     links = drawing.selection.document(0, {}, Held())["edges"]

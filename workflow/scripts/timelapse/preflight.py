@@ -1,8 +1,9 @@
-"""Checks of a study with its tasks before anything runs: does an embedded model fit them?"""
+"""Checks of a study before anything runs: do embedded models fit its tasks and its circuits?"""
 
 import re
 from collections.abc import Mapping
 
+from timelapse.circuits.graph import GraphShape
 from timelapse.errors import UserError
 from timelapse.study import Study
 from timelapse.tasks.spec import TaskSpec
@@ -40,6 +41,29 @@ def check_embedded_models(study: Study, specs: Mapping[str, TaskSpec]) -> None:
                     f"{context}",
                     f"Raise models.{model.name}.embedded.context or shorten the template",
                 )
+
+
+def check_circuit_size(study: Study) -> None:
+    """Check that compared circuits leave out some edges of the embedded models they are found in.
+
+    Raises:
+        UserError: naming `comparison.edges`.
+    """
+    n_edges = study.comparison["edges"]
+    for run in study.runs.values():
+        model = study.models[run.model]
+        if not run.circuits or model.source != "embedded":
+            continue
+        layers, heads = (model.settings[name] for name in ("layers", "heads"))
+        there = len(GraphShape(layers, heads, heads).edges)
+        if n_edges >= there:
+            raise UserError(
+                "config",
+                "comparison.edges",
+                f"circuits of {n_edges} edges are no part of model {model.name!r}, which has "
+                f"{there}",
+                f"Ask for fewer than {there}",
+            )
 
 
 def longest_text(spec: TaskSpec) -> int:

@@ -107,6 +107,7 @@ def read_study(config: Mapping[str, Any], files: Iterable[str | Path], task_fold
                 f"step {run.steps[-1]} comes after the last, {document['runs'][run.name]['steps']}",
                 "Raise `steps` or leave that checkpoint out",
             )
+        _check_circuits(run, document, source)
     study = Study(
         seed=seed,
         store=document["store"],
@@ -115,7 +116,7 @@ def read_study(config: Mapping[str, Any], files: Iterable[str | Path], task_fold
         runs=runs,
         probes=document["probes"],
         comparison=document["comparison"],
-        figures=document["figures"],
+        figures=_figures(document),
     )
     for task in study.tasks:
         if not (task_folder / f"{task}.yaml").is_file():
@@ -127,6 +128,36 @@ def read_study(config: Mapping[str, Any], files: Iterable[str | Path], task_fold
                 f"Write {task_folder / task}.yaml or name one of: {there}",
             )
     return study
+
+
+def _figures(document: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The options of the figures; circuits are drawn as large as they are compared."""
+    figures: dict[str, dict[str, Any]] = document["figures"]
+    edges = document["comparison"]["edges"]
+    return {**figures, "circuit": {"edges": edges, **figures["circuit"]}}
+
+
+def _check_circuits(run: Run, document: Mapping[str, Any], source: str) -> None:
+    """Whether the circuits of a run can be found and compared."""
+    if not run.circuits:
+        return
+    methods = document["probes"]["edges"]["methods"]
+    if methods[0] == "node":
+        raise UserError(
+            source,
+            "probes.edges.methods",
+            "the first method is `node`, which scores nodes and no edges; circuits are made of "
+            "edges",
+            "Put a method that scores edges before it, such as EAP-IG",
+        )
+    if run.task not in run.evaluate:
+        raise UserError(
+            source,
+            f"runs.{run.name}.evaluate",
+            f"{run.task!r} is missing, the task that the run is trained on and whose circuit the "
+            "others are compared with",
+            f"Add {run.task} or set `circuits: false`",
+        )
 
 
 def _model(name: str, settings: Mapping[str, Any], seed: int, source: str) -> Model:

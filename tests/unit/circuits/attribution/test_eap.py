@@ -12,7 +12,7 @@ from transformers import GPT2LMHeadModel, PretrainedConfig
 
 from timelapse.circuits.architecture import graph_of, graph_shape
 from timelapse.circuits.methods import METHODS
-from timelapse.circuits.scores import edge_table
+from timelapse.circuits.scores import Means
 from timelapse.circuits.settings import Settings
 from timelapse.models.prompts import Prompts
 
@@ -22,8 +22,10 @@ def eap(
 ) -> pa.Table:
     """The edges table that the method makes."""
     shape = graph_of(bridge, prompts, corruption)
-    found = METHODS["EAP"](bridge, shape, prompts, corruption, Settings(batch=batch))
-    return edge_table(found, shape, corruption, "EAP")
+    means = Means()
+    for found in METHODS["EAP"](bridge, shape, prompts, corruption, Settings(batch=batch)):
+        means.add(found)
+    return means.edges(shape, corruption, "EAP")
 
 
 def as_scores(table: pa.Table) -> Scores:

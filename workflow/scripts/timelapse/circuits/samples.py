@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow.compute as pc
 from jaxtyping import Float, Int
 
-from timelapse.circuits.reading import REBUILD, no_step, read_table
+from timelapse.circuits.reading import REBUILD, no_step, read_table, refuse_gaps
 from timelapse.errors import UserError
 from timelapse.tables import EDGE_SAMPLES
 
@@ -34,7 +34,7 @@ class EdgeSamples:
         """See which steps and prompts there are, without reading the scores of more than one file.
 
         Raises:
-            UserError: a file cannot be read, or it lacks the method.
+            UserError: a file cannot be read, lacks the method, or has a prompt without scores.
         """
         files: dict[int, Path] = {}
         for path in map(Path, paths):
@@ -91,10 +91,12 @@ class EdgeSamples:
             raise UserError(
                 path, "method", f"no samples of method {self.method}", f"Choose among {there}"
             )
-        if pc.any(pc.not_equal(pc.list_value_length(table["scores"]), self.n_edges)).as_py():
+        whole = pc.equal(pc.list_value_length(table["scores"]), self.n_edges)
+        if not pc.all(pc.fill_null(whole, False)).as_py():
             raise UserError(
                 path, "scores", f"not every prompt has scores of {self.n_edges} edges", REBUILD
             )
+        refuse_gaps(pc.list_flatten(table["scores"]), path, "scores")
         corruptions = pc.unique(table["corruption"]).to_pylist()
         examples = np.unique(table["example"].to_numpy())
         total = np.zeros((len(examples), self.n_edges), dtype=np.float32)

@@ -15,12 +15,14 @@ from jaxtyping import Float, Int
 
 from timelapse.circuits.graph import GraphShape
 from timelapse.circuits.naming import edge_numbers, shape_of
-from timelapse.circuits.reading import REBUILD, no_step, read_table
+from timelapse.circuits.reading import REBUILD, no_step, read_table, refuse_gaps
 from timelapse.errors import UserError
 from timelapse.tables import EDGES
 
 Key = tuple[int, str, str]
 """Step, corruption and method."""
+
+_ByKey = dict[Key, Float[np.ndarray, "edge"]]
 
 
 @dataclass(frozen=True)
@@ -44,28 +46,52 @@ class ScoredEdges:
         """Read edges tables of one run and task; rows that score whole nodes are left out.
 
         Raises:
-            UserError: a file cannot be read, names no graph or another one than the first, or
-                lacks edges of its graph.
+            UserError: a file cannot be read, names no graph or another one than the first,
+                lacks edges of its graph, or an edge has no score.
         """
-        shape, files, means, errors = None, {}, {}, {}
+        shape: GraphShape | None = None
+        files: dict[int, Path] = {}
+        means: _ByKey = {}
+        errors: _ByKey = {}
         for path in map(Path, paths):
-            table = read_table(path, EDGES)
-            table = table.filter(pc.is_valid(table["target"]))
-            if not len(table):
-                raise UserError(path, "target", "the table scores no edge", REBUILD)
-            try:
-                shape = shape or _shape(table)
-                edge = edge_numbers(table, shape)
-            except ValueError as error:
-                raise UserError(path, "source", str(error), REBUILD) from error
-            for key, rows in _groups(table, path):
-                files[key[0]] = path
-                means[key], errors[key] = (
-                    _in_order(table[name].to_numpy()[rows], edge[rows], shape, path, key)
-                    for name in ("score", "std_error")
-                )
+            part = cls.of(read_table(path, EDGES), path, shape)
+            shape = part.shape
+            files |= part.files
+            means |= part.means
+            errors |= part.errors
         if shape is None:
             raise UserError("circuits", "", "no table of edges was given", "Name at least one")
+        return cls(shape, dict(sorted(files.items())), means, errors)
+
+    @classmethod
+    def of(cls, table: pa.Table, path: Path, shape: GraphShape | None = None) -> "ScoredEdges":
+        """Lay an edges table out as arrays.
+
+        Args:
+            table: of one or several steps, methods and corruptions.
+            path: where it is from, for messages.
+            shape: the graph that it must be of; told from the names of its nodes if None.
+
+        Raises:
+            UserError: the table scores no edge, names no graph or another one, lacks edges of its
+                graph, or an edge has no score.
+        """
+        table = table.filter(pc.is_valid(table["target"])).unify_dictionaries()
+        if not len(table):
+            raise UserError(path, "target", "the table scores no edge", REBUILD)
+        refuse_gaps(table["score"], path, "score")
+        try:
+            shape = shape or _shape(table)
+            edge = edge_numbers(table, shape)
+        except ValueError as error:
+            raise UserError(path, "source", str(error), REBUILD) from error
+        files, means, errors = {}, {}, {}
+        columns = {name: table[name].to_numpy() for name in ("score", "std_error")}
+        for key, rows in _groups(table):
+            files[key[0]] = path
+            means[key], errors[key] = (
+                _in_order(column[rows], edge[rows], shape, path, key) for column in columns.values()
+            )
         return cls(shape, dict(sorted(files.items())), means, errors)
 
     @cached_property
@@ -128,7 +154,7 @@ def _shape(table: pa.Table) -> GraphShape:
     return shape if pc.any(beside).as_py() else replace(shape, parallel=True)
 
 
-def _groups(table: pa.Table, path: Path) -> Iterable[tuple[Key, Int[np.ndarray, "row"]]]:
+def _groups(table: pa.Table) -> Iterable[tuple[Key, Int[np.ndarray, "row"]]]:
     """The rows of every step, corruption and method."""
     names = ("step", "corruption", "method")
     columns = [table[name].combine_chunks().dictionary_encode() for name in names]

@@ -3,7 +3,7 @@
 Every method yields its scores batch by batch; here they are all treated alike.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -114,16 +114,6 @@ class Samples:
             },
             schema=EDGE_SAMPLES.remove(_STEP),
         )
-
-
-def edge_table(
-    found: Iterable[PromptScores], shape: GraphShape, corruption: str, method: str
-) -> pa.Table:
-    """`tables.EDGES` without `step` from the scores of prompts."""
-    means = Means()
-    for scores in found:
-        means.add(scores)
-    return means.edges(shape, corruption, method)
 
 
 _STEP = 0

@@ -7,12 +7,9 @@ import heapq
 from typing import Literal
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from jaxtyping import Bool, Float
 
 from timelapse.circuits.graph import GraphShape
-from timelapse.circuits.naming import edge_numbers, shape_of
 from timelapse.circuits.wiring import Wiring, wiring
 
 Selection = Literal["absolute", "signed", "greedy"]
@@ -60,30 +57,6 @@ def prune(
     taken away until nothing changes. A head is one node, whichever of its ports an edge enters.
     """
     return wiring(shape).on_paths(kept)
-
-
-def strongest(edges: pa.Table, n: int, shape: GraphShape | None = None) -> pa.Table:
-    """The circuit of size `n` of a table: `choose` by |score|.
-
-    Args:
-        edges: rows of the edges table for one step, one corruption and one method.
-        n: how many edges are chosen before pruning.
-        shape: the graph, if `edges` does not hold all of it.
-
-    Returns:
-        The surviving rows, the strongest first. Empty if no chosen path joins input and logits.
-    """
-    if shape is None:
-        shape = shape_of(
-            name for end in ("source", "target") for name in pc.unique(edges[end]).to_pylist()
-        )
-    numbers = edge_numbers(edges, shape)
-    size = np.abs(edges["score"].to_numpy())
-    scores = np.full(len(shape.edges), np.nan, dtype=size.dtype)
-    scores[numbers] = size
-    rows = np.flatnonzero(choose(scores, shape, n)[numbers])
-    order = np.lexsort((_name_ranks(wiring(shape))[numbers[rows]], -size[rows]))
-    return edges.take(pa.array(rows[order]))
 
 
 def _top(

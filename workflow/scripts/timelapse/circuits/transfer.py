@@ -21,6 +21,7 @@ from timelapse.circuits.samples import EdgeSamples
 from timelapse.circuits.scored import ScoredEdges
 from timelapse.circuits.selection import choose
 from timelapse.circuits.settings import Settings
+from timelapse.errors import UserError
 from timelapse.models.prompts import Prompts
 from timelapse.seeds import generator
 from timelapse.tables import COMPARISON
@@ -77,8 +78,17 @@ def guests(
     Those of `task` come first.
 
     Raises:
-        UserError: a table lacks a step or the method.
+        UserError: a table lacks a step or the method, or `n` edges are no part of the graph.
     """
+    for scored in edges.values():
+        there = len(scored.shape.edges)
+        if n >= there:
+            raise UserError(
+                "config",
+                "comparison.edges",
+                f"circuits of {n} edges are no part of a model of {there}",
+                f"Ask for fewer than {there}",
+            )
     tasks = [task, *(name for name in edges if name != task)]
     return [
         Guest(step, name, choose(edges[name].pooled(step, method), edges[name].shape, n))

@@ -7,16 +7,14 @@ from typing import Literal
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from jaxtyping import Bool, Float
 
 from timelapse.circuits.graph import GraphShape, Source, Target
-from timelapse.circuits.naming import edge_numbers, shape_of
+from timelapse.circuits.scored import ScoredEdges
 from timelapse.circuits.selection import choose
 from timelapse.errors import UserError
 from timelapse.figures import style
 from timelapse.figures.held import Held
-from timelapse.figures.reading import REBUILD
 
 Change = Literal["kept", "added", "lost"]
 
@@ -33,7 +31,7 @@ class Edge:
         target: the place that reads.
         score: in logits; below 0 the edge helps.
         std_error: of the score.
-        before: the score at the first step; nan if the table has none.
+        before: the score at the first step.
         change: whether the circuit of the first step has it (kept), the one of this step alone
             (added), or the one of the first step alone (lost).
     """
@@ -154,7 +152,7 @@ def _attributes(edge: Edge, step: int, corruption: str) -> dict[str, object]:
         "std_error": edge.std_error,
         "clear": edge.clear,
         "change": edge.change,
-        "score_at_first_step": edge.before if np.isfinite(edge.before) else None,
+        "score_at_first_step": edge.before,
         "step": step,
         "corruption": corruption,
     }
@@ -162,7 +160,7 @@ def _attributes(edge: Edge, step: int, corruption: str) -> dict[str, object]:
 
 @dataclass(frozen=True)
 class Scores:
-    """An edges table of one method as arrays; NaN where the table has no row.
+    """The scores of one method as arrays.
 
     Attributes:
         shape: the graph of the model.
@@ -206,7 +204,7 @@ class Scores:
 
 
 def read_scores(table: pa.Table, method: str | None, source: str | Path) -> Scores:
-    """Lay an edges table out as arrays; rows of whole nodes, which have no target, are left out.
+    """The scores of one method at all steps, under all corruptions.
 
     Args:
         table: the edges table of all steps.
@@ -214,33 +212,21 @@ def read_scores(table: pa.Table, method: str | None, source: str | Path) -> Scor
         source: where the table comes from, for messages.
 
     Raises:
-        UserError: the method is not there, or a row's edge is none of a model's graph.
+        UserError: the method is not there, or the table is not one of all edges of a model.
     """
-    table = table.filter(pc.is_valid(table["target"]))
-    methods = [str(name) for name in pc.unique(table["method"]).to_pylist()]
-    if not methods:
-        raise UserError(source, "target", "no row is an edge's", REBUILD)
-    if method is not None and method not in methods:
-        names = ", ".join(methods)
+    scored = ScoredEdges.of(table, Path(source))
+    if method is not None and method not in scored.methods:
+        names = ", ".join(scored.methods)
         raise UserError(source, "method", f"no edges of method {method}", f"Choose among {names}")
-    chosen = method or methods[0]
-    if len(methods) > 1:
-        table = table.filter(pc.equal(table["method"], chosen))
-    ends = (pc.unique(table[end]).to_pylist() for end in ("source", "target"))
-    try:
-        shape = shape_of(name for names in ends for name in names)
-        edge = edge_numbers(table, shape)
-    except ValueError as error:
-        raise UserError(source, "source", str(error), REBUILD) from error
-    encoded = table["corruption"].cast(pa.string()).combine_chunks().dictionary_encode()
-    corruptions = tuple(encoded.dictionary.to_pylist())
-    steps, step = np.unique(table["step"].to_numpy(), return_inverse=True)
-    size = (2, len(steps), len(corruptions), len(shape.edges))
-    score, std_error = np.full(size, np.nan, dtype=np.float32)
-    place = step, encoded.indices.to_numpy(), edge
-    score[place] = table["score"].to_numpy()
-    std_error[place] = table["std_error"].to_numpy()
-    return Scores(shape, chosen, tuple(map(int, steps)), corruptions, score, std_error)
+    chosen = method or scored.methods[0]
+    keys = [(step, corruption) for step in scored.steps for corruption in scored.corruptions]
+    score, std_error = (
+        np.stack([values(*key, chosen) for key in keys]).reshape(
+            len(scored.steps), len(scored.corruptions), -1
+        )
+        for values in (scored.scores, scored.std_errors)
+    )
+    return Scores(scored.shape, chosen, scored.steps, scored.corruptions, score, std_error)
 
 
 def select(scores: Scores, n: int) -> Selection:

@@ -61,16 +61,6 @@ class Norm:
             pulled = pulled - pulled.mean(-1, keepdim=True)
         return pulled / scale
 
-    def pullback(
-        self,
-        gradient: Float[Tensor, "*batch d_model"],
-        normalized: Float[Tensor, "*#batch d_model"],
-        scale: Float[Tensor, "*#batch 1"],
-    ) -> Float[Tensor, "*batch d_model"]:
-        """Gradient at the norm's input from that at its output: the vector-Jacobian product."""
-        frozen = self.frozen_pullback(gradient, scale)
-        return frozen - normalized * (normalized * frozen).mean(-1, keepdim=True)
-
 
 def _eps(component: NormalizationBridge) -> float:
     """That of the wrapped module where the bridge runs it, that of the config where it does not."""
