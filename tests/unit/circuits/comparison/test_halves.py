@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from circuits.comparison.handmade import FOUR_HEADS, path, row, samples_of
 
-from timelapse.circuits.comparison.halves import half_weights, split_half_nulls
+from timelapse.circuits.comparison.halves import half_weights
 from timelapse.circuits.comparison.measures import OVERLAPS
+from timelapse.circuits.comparison.nulls import split_half_nulls
 
 STRONG = row(FOUR_HEADS, {**path("a0.h0", "a1.h1", score=-3.0), **path("a1.h2", score=2.0)})
 N_KEPT = 5

@@ -1,16 +1,7 @@
-"""How alike one checkpoint is to itself: circuits of two random halves of its prompts.
-
-Two circuits differ only if they differ by more than that. A half has half the prompts, so halves
-differ by more than two full samples of prompts would: the null is on the safe side for whoever
-claims a difference.
-"""
+"""Random halves of prompts, from which circuits of one checkpoint are compared with each other."""
 
 import numpy as np
 from jaxtyping import Float
-
-from timelapse.circuits.comparison.compared import Circuits
-from timelapse.circuits.comparison.measures import measures
-from timelapse.circuits.graph import GraphShape
 
 
 def half_weights(
@@ -29,27 +20,3 @@ def half_weights(
         chosen = order[:, number * half : (number + 1) * half]
         np.put_along_axis(weights[:, number], chosen, 1 / half, 1)
     return weights
-
-
-def split_half_nulls(
-    samples: Float[np.ndarray, "example edge"],
-    weights: Float[np.ndarray, "split half example"],
-    shape: GraphShape,
-    n: int,
-) -> dict[str, float]:
-    """The mean over splits of every measure between the circuits of the two halves.
-
-    Measures that distinguish the two circuits are taken both ways round.
-
-    Args:
-        samples: the scores of one checkpoint's prompts.
-        weights: from `half_weights`.
-        shape: the graph.
-        n: the size of the circuits before pruning.
-    """
-    halves = Circuits.strongest(weights @ samples, shape, n)
-    found = measures(halves, halves, np.array([[0, 1], [1, 0]]))
-    return {
-        name: float(values[known].mean()) if (known := np.isfinite(values)).any() else np.nan
-        for name, values in found.items()
-    }

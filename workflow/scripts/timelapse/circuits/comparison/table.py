@@ -16,8 +16,9 @@ from timelapse.circuits.comparison.bootstrap import (
     slices,
 )
 from timelapse.circuits.comparison.compared import Circuits
-from timelapse.circuits.comparison.halves import half_weights, split_half_nulls
+from timelapse.circuits.comparison.halves import half_weights
 from timelapse.circuits.comparison.measures import RELATIVE, Measured, bounds, measures
+from timelapse.circuits.comparison.nulls import split_half_nulls
 from timelapse.circuits.comparison.pairs import (
     Pairs,
     compared_steps,
