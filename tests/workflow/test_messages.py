@@ -24,6 +24,11 @@ MISTAKES = {
         "runs.tiny.evaluate",
         "ioi4",
     ),
+    "a control that is evaluated": (
+        config("controls: [ambiguous3]", "controls: [ioi2]"),
+        "runs.tiny.controls",
+        "ioi2",
+    ),
     "a path as a name": (config("tiny:", "../tiny:"), "config.yaml: runs", "../tiny"),
     "heads that do not fit": (config("heads: 2", "heads: 3"), "embedded.heads", "16"),
     "a checkpoint after the end": (
