@@ -10,8 +10,8 @@ from torch import Tensor
 from transformers import PretrainedConfig
 
 from timelapse.circuits.architecture import graph_shape
-from timelapse.circuits.transfer import Place
-from timelapse.circuits.transplant import transplants
+from timelapse.circuits.transfer.guests import Place
+from timelapse.circuits.transfer.transplant import transplants
 from timelapse.models.measure import logit_difference
 from timelapse.tables import COMPARISON
 
