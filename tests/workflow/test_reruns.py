@@ -113,7 +113,7 @@ CHANGES = {
         {"compare_tiny": 2} | AFTER_COMPARING,
     ),
     "how faithfulness is measured": (
-        appended(f"{LIBRARY}/circuits/faithfulness.py"),
+        appended(f"{LIBRARY}/circuits/evaluation/faithfulness.py"),
         {"faithfulness_tiny": 2, "draw_film_tiny": 2, "draw_task_overview": 2},
     ),
     "the patching kernel": (

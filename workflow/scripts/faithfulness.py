@@ -9,7 +9,7 @@ def main(smk):
     import pyarrow as pa
 
     from timelapse.circuits.architecture import graph_of
-    from timelapse.circuits.faithfulness import faithfulness
+    from timelapse.circuits.evaluation.faithfulness import faithfulness
     from timelapse.circuits.intervention.check import refuse_other_arithmetic
     from timelapse.circuits.scored import ScoredEdges
     from timelapse.circuits.settings import Settings

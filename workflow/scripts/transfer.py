@@ -16,8 +16,8 @@ def main(smk):
     from timelapse.circuits.samples import EdgeSamples
     from timelapse.circuits.scored import ScoredEdges
     from timelapse.circuits.settings import Settings
-    from timelapse.circuits.transfer import Place, guests, halved, transfer, visiting
-    from timelapse.circuits.transplant import transplants
+    from timelapse.circuits.transfer.guests import Place, guests, halved, transfer, visiting
+    from timelapse.circuits.transfer.transplant import transplants
     from timelapse.models.loading import each_bridge
     from timelapse.probes.sweep import device, first_prompts
 

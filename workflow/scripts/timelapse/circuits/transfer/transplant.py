@@ -14,9 +14,9 @@ from jaxtyping import Float
 from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 
+from timelapse.circuits.evaluation.recovery import Recovery, Replicated
 from timelapse.circuits.graph import GraphShape
-from timelapse.circuits.recovery import Recovery, Replicated
-from timelapse.circuits.transfer import Place, comparison_rows
+from timelapse.circuits.transfer.guests import Place, comparison_rows
 from timelapse.models import hooks
 from timelapse.models.hooks import Recorder
 from timelapse.models.measure import last_logits, logit_difference

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from timelapse.circuits.curve import Curve, first_reaching
-from timelapse.circuits.recovery import Replicated
+from timelapse.circuits.evaluation.curve import Curve, first_reaching
+from timelapse.circuits.evaluation.recovery import Replicated
 
 
 def curve(sizes: list[int], shares: list[float], samples: list[list[float]] | None = None) -> Curve:

@@ -14,9 +14,9 @@ from jaxtyping import Bool, Float
 from transformer_lens.model_bridge import TransformerBridge
 
 from timelapse.circuits.comparison.halves import half_weights
+from timelapse.circuits.evaluation.recovery import Recovery, Replicated
 from timelapse.circuits.graph import GraphShape
 from timelapse.circuits.intervention.evaluation import circuit_measure
-from timelapse.circuits.recovery import Recovery, Replicated
 from timelapse.circuits.samples import EdgeSamples
 from timelapse.circuits.scored import ScoredEdges
 from timelapse.circuits.selection import choose

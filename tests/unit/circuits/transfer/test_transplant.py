@@ -12,8 +12,8 @@ from transformer_lens.model_bridge import TransformerBridge
 from transformers import PretrainedConfig
 
 from timelapse.circuits.architecture import graph_shape
-from timelapse.circuits.transfer import Place
-from timelapse.circuits.transplant import transplants
+from timelapse.circuits.transfer.guests import Place
+from timelapse.circuits.transfer.transplant import transplants
 from timelapse.models.measure import logit_difference
 from timelapse.tables import COMPARISON
 

@@ -13,13 +13,13 @@ import pyarrow as pa
 from jaxtyping import Bool, Float
 from transformer_lens.model_bridge import TransformerBridge
 
-from timelapse.circuits.curve import Curve, first_reaching
+from timelapse.circuits.evaluation.curve import Curve, first_reaching
+from timelapse.circuits.evaluation.recovery import Recovery, Replicated
+from timelapse.circuits.evaluation.sizes import FRACTIONS, area, sizes_at, widths
 from timelapse.circuits.graph import GraphShape
 from timelapse.circuits.intervention.evaluation import circuit_measure
-from timelapse.circuits.recovery import Recovery, Replicated
 from timelapse.circuits.selection import Selection, choose
 from timelapse.circuits.settings import Settings
-from timelapse.circuits.sizes import FRACTIONS, area, sizes_at, widths
 from timelapse.circuits.wiring import wiring
 from timelapse.models.prompts import Prompts
 from timelapse.seeds import generator

@@ -18,7 +18,7 @@ from timelapse.circuits.samples import EdgeSamples
 from timelapse.circuits.scored import ScoredEdges
 from timelapse.circuits.selection import choose
 from timelapse.circuits.settings import Settings
-from timelapse.circuits.transfer import Guest, Place, guests, halved, transfer, visiting
+from timelapse.circuits.transfer.guests import Guest, Place, guests, halved, transfer, visiting
 from timelapse.errors import UserError
 from timelapse.models.measure import last_logits, logit_difference
 from timelapse.tables import COMPARISON, EDGE_SAMPLES

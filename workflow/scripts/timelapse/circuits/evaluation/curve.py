@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from timelapse.circuits.recovery import Replicated
+from timelapse.circuits.evaluation.recovery import Replicated
 
 REFINED = 8
 """Further sizes between the largest that does not suffice and the smallest that does."""

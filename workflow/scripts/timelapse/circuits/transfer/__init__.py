@@ -1,0 +1,1 @@
+"""Circuits and heads of one checkpoint run in others. Stage: circuits."""
