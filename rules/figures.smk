@@ -27,7 +27,12 @@ rule draw_run_overview:
         ),
         code=OVERVIEW_DRAWING,
     output:
-        "results/runs/{run}/figures/{overview}.png",
+        report(
+            "results/runs/{run}/figures/{overview}.png",
+            caption="../workflow/report/overview.rst",
+            category="{run}",
+            subcategory="all tasks",
+        ),
     log:
         "logs/draw_overview/{run}-{overview}.log",
     wildcard_constraints:
@@ -36,6 +41,8 @@ rule draw_run_overview:
         "../envs/figures.yaml"
     params:
         overview=lambda wildcards: wildcards.overview,
+        title=lambda wildcards: OVERVIEWS[wildcards.overview].title,
+        caption=lambda wildcards: OVERVIEWS[wildcards.overview].caption,
         drawn=lambda wildcards: repr(OVERVIEWS[wildcards.overview]),
         run=lambda wildcards: wildcards.run,
         options=lambda wildcards: OVERVIEWS[wildcards.overview].settings(STUDY.figures),
@@ -52,7 +59,12 @@ rule draw_task_overview:
         ),
         code=OVERVIEW_DRAWING,
     output:
-        "results/runs/{run}/{task}/figures/{overview}.png",
+        report(
+            "results/runs/{run}/{task}/figures/{overview}.png",
+            caption="../workflow/report/overview.rst",
+            category="{run}",
+            subcategory="{task}",
+        ),
     log:
         "logs/draw_overview/{run}-{task}-{overview}.log",
     wildcard_constraints:
@@ -61,6 +73,8 @@ rule draw_task_overview:
         "../envs/figures.yaml"
     params:
         overview=lambda wildcards: wildcards.overview,
+        title=lambda wildcards: OVERVIEWS[wildcards.overview].title,
+        caption=lambda wildcards: OVERVIEWS[wildcards.overview].caption,
         drawn=lambda wildcards: repr(OVERVIEWS[wildcards.overview]),
         run=lambda wildcards: wildcards.run,
         options=lambda wildcards: OVERVIEWS[wildcards.overview].settings(STUDY.figures),

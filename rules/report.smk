@@ -28,7 +28,7 @@ for run in STUDY.runs.values():
             text=report(
                 f"results/runs/{run.name}/summary.md",
                 caption="../workflow/report/summary.rst",
-                category="Summary",
+                category=run.name,
             ),
         log:
             f"logs/summarise/{run.name}.log",

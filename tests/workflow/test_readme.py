@@ -1,10 +1,12 @@
 """Every command of the documentation works, and every file that it names is there."""
 
+import json
 import re
 import shlex
 import shutil
 import subprocess
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 import yaml
@@ -33,14 +35,29 @@ def test_the_readme_has_commands() -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_command_of_the_readme_is_accepted(default_study: Project, command: str) -> None:
+def test_a_command_of_the_readme_is_accepted(
+    default_study: Project, command: str, request: pytest.FixtureRequest
+) -> None:
     program, *arguments = shlex.split(command)
     if program == "make":
         done = subprocess.run(["make", "-n", *arguments], cwd=ROOT, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         assert {"run": "snakemake --cores", "test": "-m pytest"}[arguments[0]] in done.stdout
+    elif "--report" in arguments:
+        study: Project = request.getfixturevalue("copy")
+        done = study.snakemake(*arguments)
+        assert done.returncode == 0, done.stdout + done.stderr
+        with ZipFile(study.folder / arguments[-1]) as report:
+            names = [Path(name).name for name in report.namelist()]
+        assert {"summary.md", "win_rate.png", "cross_faithfulness.png"} <= set(names)
     else:
         assert default_study.planned(*arguments)
+
+
+def test_the_answer_in_the_readme_is_the_recorded_one() -> None:
+    record = json.loads((ROOT / "benchmarks" / "study.json").read_text())
+    quoted = " ".join(line[2:] for line in README.splitlines() if line.startswith("> "))
+    assert quoted == " ".join(record["answer"].split())
 
 
 @pytest.mark.parametrize(
