@@ -15,9 +15,6 @@ from timelapse.models.measure import logit_difference_of_stream
 from timelapse.models.prefix import Prefix
 from timelapse.models.prompts import Prompts
 
-Embedding = Float[Tensor, "batch position d_model"]
-"""A residual stream before the first block."""
-
 
 @dataclass(frozen=True)
 class Pass:
@@ -83,13 +80,12 @@ class Passes:
             self.bridge, self.prompts.repeated(times), self.corruption, self.prefix.repeated(times)
         )
 
-    def clean(self, kept: Sequence[str]) -> Pass:
-        """The clean prompts, without gradients."""
-        return self._observed(self.prompts.tokens, kept)
-
+    @torch.no_grad()
     def corrupted(self, kept: Sequence[str]) -> Pass:
         """The corrupted prompts, without gradients."""
-        return self._observed(self.prompts.corrupted[self.corruption], kept)
+        recorder = Recorder()
+        tokens = self.prompts.corrupted[self.corruption]
+        return self._run(tokens, recorder, [*map(recorder.keep, kept)])
 
     def differentiable(
         self,
@@ -117,11 +113,6 @@ class Passes:
         tokens = self.prompts.corrupted[self.corruption] if corrupted else self.prompts.tokens
         with torch.enable_grad():
             return self._run(tokens, recorder, observers)
-
-    @torch.no_grad()
-    def _observed(self, tokens: Tensor, kept: Sequence[str]) -> Pass:
-        recorder = Recorder()
-        return self._run(tokens, recorder, [*map(recorder.keep, kept)])
 
     def _run(self, tokens: Tensor, recorder: Recorder, observers: Sequence[Hook]) -> Pass:
         last = self.bridge.cfg.n_layers - 1
