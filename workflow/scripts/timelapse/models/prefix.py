@@ -12,6 +12,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from transformers import DynamicCache
 
+from timelapse.models import hooks
+from timelapse.models.fused import fused_activations
+
 if TYPE_CHECKING:
     from transformer_lens.model_bridge import TransformerBridge
 
@@ -47,7 +50,9 @@ class Prefix:
         if not length:
             return cls(0, ())
         cache = DynamicCache()
-        bridge(tokens[:, :length], past_key_values=cache, logits_to_keep=1)
+        keys_and_values_are_kept = hooks.end_run(hooks.z(bridge.cfg.n_layers - 1))
+        with fused_activations(bridge), bridge.hooks(fwd_hooks=[keys_and_values_are_kept]):
+            bridge(tokens[:, :length], past_key_values=cache)
         if any(cache.get_seq_length(layer) != length for layer in range(bridge.cfg.n_layers)):
             return cls(0, ())
         return cls(length, tuple((layer.keys, layer.values) for layer in cache.layers))

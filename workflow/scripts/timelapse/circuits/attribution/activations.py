@@ -2,10 +2,14 @@
 
 For each source its own output alone goes in m steps from what it is in the corrupted run to what
 it is in the clean one, in an otherwise clean run; its edges take the mean gradient at what their
-targets read. The sum over a node's edges is then a Riemann sum of the integral that corrupting the
-node's output is by the fundamental theorem of calculus, so it approaches that effect, exact node
-patching, as m grows (Sundararajan, Taly & Yan, "Axiomatic Attribution for Deep Networks", 2017;
-for circuits Hanna, Pezzelle & Belinkov, "Have Faith in Faithfulness", 2024, appendix).
+targets read. The sum over a node's edges is then a Riemann sum of the integral that the effect of
+corrupting the node's output is, so it approaches that effect, exact node patching, as m grows:
+integrated gradients (Sundararajan, Taly & Yan, "Axiomatic Attribution for Deep Networks", 2017,
+section 3) with the node's output as the input.
+
+The library of Hanna, Pezzelle & Belinkov has a method of this name, which corrupts all heads of a
+layer together and gives every edge the mean over the steps of all layers; its sums have no such
+limit.
 """
 
 from collections.abc import Iterator, Sequence

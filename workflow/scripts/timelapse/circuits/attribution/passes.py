@@ -15,9 +15,6 @@ from timelapse.models.measure import logit_difference_of_stream
 from timelapse.models.prefix import Prefix
 from timelapse.models.prompts import Prompts
 
-Embedding = Float[Tensor, "batch position d_model"]
-"""A residual stream before the first block."""
-
 
 @dataclass(frozen=True)
 class Pass:

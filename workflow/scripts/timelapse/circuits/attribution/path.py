@@ -6,10 +6,11 @@ differ in where the gradient is taken, as a point between the corrupted (0) and 
 embedding, whose residual stream before the first block is in a straight line between theirs:
 
 - EAP: in the clean run (Syed, Rager & Conmy, "Attribution Patching Outperforms Automated Circuit
-  Discovery", 2023, section 2).
+  Discovery", 2023).
 - EAP-IG: averaged over m points k/m, k = 1 ... m (Hanna, Pezzelle & Belinkov, "Have Faith in
-  Faithfulness", 2024, equation 4, and its last factor's sign). With one point it is EAP.
-- clean-corrupted: averaged over both ends, as in the authors' library.
+  Faithfulness", 2024). With one point it is EAP. As m grows the sum over the edges of `input` goes
+  to the whole effect of the corruption.
+- clean-corrupted: averaged over both ends, as in the library of that paper.
 """
 
 from collections.abc import Sequence
@@ -24,7 +25,7 @@ from timelapse.circuits.attribution.gradients import (
     target_gradients,
 )
 from timelapse.circuits.attribution.outputs import written_names
-from timelapse.circuits.attribution.passes import Embedding, Pass, Passes
+from timelapse.circuits.attribution.passes import Pass, Passes
 from timelapse.circuits.graph import GraphShape
 from timelapse.circuits.scores import PromptScores
 from timelapse.circuits.settings import Settings
@@ -85,17 +86,18 @@ def _averaged(
     targets = target_gradients(bridge, shape)
     tapped, kept = tapped_names(targets), kept_names(targets)
 
-    def graded(value: Embedding | None = None, corrupted: bool = False) -> Pass:
-        run = passes.differentiable(entry, tapped, [*kept, *written], value, corrupted)
+    def end_of_path(corrupted: bool) -> Pass:
+        run = passes.differentiable(entry, tapped, [*kept, *written], corrupted=corrupted)
         add_gradients(run, targets)
         return run.only(written)
 
-    clean = graded()
-    corrupted = graded(corrupted=True) if 0 in points else passes.corrupted(written)
-    begin, end = corrupted[entry].detach(), clean[entry].detach()
+    clean = end_of_path(corrupted=False)
+    corrupted = end_of_path(corrupted=True) if 0 in points else passes.corrupted(written)
+    begin, end = corrupted[entry], clean[entry]
     for point in points:
         if 0 < point < 1:
-            graded(begin + point * (end - begin))
+            between = begin + point * (end - begin)
+            add_gradients(passes.differentiable(entry, tapped, kept, between), targets)
     masks = label_masks(prompts, passes.prefix.length) if settings.positions else {}
     scores = score_edges(bridge, shape, targets, clean, corrupted, masks)
     return prompt_scores(prompts, {label: part / len(points) for label, part in scores.items()})
