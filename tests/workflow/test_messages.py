@@ -20,7 +20,7 @@ MISTAKES = {
     "duplicate key": (config("seed: 0", "seed: 0\nseed: 1"), "config.yaml", "seed"),
     "unknown model": (config("model: base", "model: bass"), "runs.tiny.model", "base"),
     "unknown task": (
-        config("evaluate: [ioi2, ioi3]", "evaluate: [ioi2, ioi4]"),
+        config("evaluate: [ioi2, ioi3]", "evaluate: [ioi2, ioi3, ioi4]"),
         "runs.tiny.evaluate",
         "ioi4",
     ),
