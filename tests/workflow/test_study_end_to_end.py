@@ -126,7 +126,9 @@ def test_the_store_reports_what_it_holds_and_serves_a_probe_that_runs_again(copy
     before = _reported(copy)
     held = list((copy.folder / ".cache/timelapse/activations").rglob("*.safetensors"))
     assert before["entries"] == str(len(held)) == str(2 * len(STEPS))
-    assert int(before["misses"]) == len(held)
+    # Probes that run at once may miss the same entry: there can be more misses than entries.
+    assert int(before["misses"]) >= len(held)
+    assert int(before["hits"].split()[0]) > 0
     table = f"{RUN}/ioi3/logit_diff/step-000002.parquet"
     measured = (copy.folder / table).read_bytes()
     copy.remove(table)
