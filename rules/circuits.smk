@@ -24,6 +24,7 @@ for run in STUDY.runs.values():
         resources:
             gpu=1,
         params:
+            compute=STUDY.compute,
             probe=STUDY.probes["edges"],
             corruptions=lambda wildcards: SPECS[wildcards.task].schemes,
         message:
@@ -81,6 +82,7 @@ for run in STUDY.runs.values():
         resources:
             gpu=1,
         params:
+            compute=STUDY.compute,
             probe=STUDY.probes["faithfulness"],
             method=METHOD,
             corruptions=lambda wildcards: SPECS[wildcards.task].schemes,
@@ -113,6 +115,7 @@ for run in STUDY.runs.values():
         resources:
             gpu=1,
         params:
+            compute=STUDY.compute,
             comparison=STUDY.comparison,
             method=METHOD,
             tasks=run.evaluate,

@@ -22,6 +22,7 @@ for run in STUDY.runs.values():
         resources:
             gpu=1,
         params:
+            compute=STUDY.compute,
             probe=STUDY.probes["win_rate"],
         message:
             f"Measuring the win rate of run {run.name} on {{wildcards.task}}"
@@ -47,6 +48,7 @@ for run in STUDY.runs.values():
         resources:
             gpu=1,
         params:
+            compute=STUDY.compute,
             probe=STUDY.probes["logit_diff"],
             activations=KEPT,
         message:
@@ -73,6 +75,7 @@ for run in STUDY.runs.values():
         resources:
             gpu=1,
         params:
+            compute=STUDY.compute,
             probe=STUDY.probes["patching"],
             corruptions=lambda wildcards: SPECS[wildcards.task].schemes,
         message:
@@ -101,6 +104,7 @@ for run in STUDY.runs.values():
         resources:
             gpu=1,
         params:
+            compute=STUDY.compute,
             probe=STUDY.probes["attention"],
             activations=KEPT,
             seed=STUDY.seed,
@@ -128,6 +132,7 @@ for run in STUDY.runs.values():
         resources:
             gpu=1,
         params:
+            compute=STUDY.compute,
             probe=STUDY.probes["head_roles"],
             activations=KEPT,
             seed=STUDY.seed,
@@ -156,6 +161,7 @@ for run in STUDY.runs.values():
         resources:
             gpu=1,
         params:
+            compute=STUDY.compute,
             probe=STUDY.probes["logit_lens"],
             activations=KEPT,
         message:

@@ -13,7 +13,6 @@ def main(smk):
 
     settings, dataset = smk.params.probe, Path(smk.input.dataset)
     probe = AttentionProbe(
-        batch_size=settings["batch"],
         heads=settings["heads"],
         examples=example_ids(dataset, settings["examples"], settings["prompts"]),
         resamples=settings["resamples"],
@@ -22,6 +21,8 @@ def main(smk):
     sweep_reading(
         Reading.of(needs, smk.params.activations, smk.config),
         probe,
+        compute=smk.params.compute,
+        batch=settings["batch"],
         checkpoints=[Path(folder) for folder in smk.input.checkpoints],
         dataset=dataset,
         n_prompts=settings["prompts"],

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from job import start
 
-SETTINGS = ("batch", "ig_steps", "ablation", "keep", "threshold", "positions")
+SETTINGS = ("ig_steps", "ablation", "keep", "threshold", "positions")
 
 
 def main(smk):
@@ -14,14 +14,17 @@ def main(smk):
     from timelapse.probes.sweep import sweep
 
     probe = smk.params.probe
-    settings = Settings(**{name: probe[name] for name in SETTINGS if name in probe})
+    chosen = {name: probe[name] for name in SETTINGS if name in probe}
 
-    def all_methods(bridge, prompts):
+    def all_methods(bridge, prompts, batch):
+        settings = Settings(batch=batch, **chosen)
         return score_edges(bridge, prompts, smk.params.corruptions, probe["methods"], settings)
 
     sweep(
         each_bridge,
         all_methods,
+        compute=smk.params.compute,
+        batch=probe["batch"],
         checkpoints=[Path(folder) for folder in smk.input.checkpoints],
         dataset=Path(smk.input.dataset),
         n_prompts=probe["prompts"],

@@ -1,5 +1,6 @@
 """Rule faithfulness: how much of every checkpoint's behaviour its circuits keep, on new prompts."""
 
+from functools import partial
 from pathlib import Path
 
 from job import start
@@ -13,34 +14,43 @@ def main(smk):
     from timelapse.circuits.intervention.check import refuse_other_arithmetic
     from timelapse.circuits.scored import ScoredEdges
     from timelapse.circuits.settings import Settings
+    from timelapse.models.device import Device
     from timelapse.models.loading import each_bridge
-    from timelapse.probes.sweep import device, first_prompts, write_each
+    from timelapse.models.memory import FittingBatch
+    from timelapse.probes.sweep import first_prompts, write_each
 
     probe, corruptions, method = smk.params.probe, smk.params.corruptions, smk.params.method
-    settings = Settings(batch=probe["batch"], ablation=probe["ablation"])
     checkpoints = [Path(folder) for folder in smk.input.checkpoints]
     prompts = first_prompts(Path(smk.input.dataset), checkpoints[0], probe["prompts"])
     edges = ScoredEdges.read(smk.input.edges)
 
+    device = Device.chosen(smk.params.compute, checkpoints[0])
+    fitting = FittingBatch(device.batch(probe["batch"]))
+
+    def all_corruptions(step, bridge, batch):
+        shape = graph_of(bridge, prompts, corruptions[0])
+        refuse_other_arithmetic(bridge, shape, prompts, corruptions[0])
+        settings = Settings(batch=batch, ablation=probe["ablation"])
+        found = [
+            faithfulness(
+                bridge,
+                shape,
+                prompts,
+                corruption,
+                method,
+                edges.scores(step, corruption, method),
+                settings,
+                smk.params.seed,
+            )
+            for corruption in corruptions
+        ]
+        return {name: pa.concat_tables(tables[name] for tables in found) for name in found[0]}
+
     def measured():
-        for checkpoint, bridge in zip(checkpoints, each_bridge(checkpoints, device()), strict=True):
+        bridges = each_bridge(checkpoints, device.name, device.dtype)
+        for checkpoint, bridge in zip(checkpoints, bridges, strict=True):
             step = int(checkpoint.name.removeprefix("step-"))
-            shape = graph_of(bridge, prompts, corruptions[0])
-            refuse_other_arithmetic(bridge, shape, prompts, corruptions[0])
-            found = [
-                faithfulness(
-                    bridge,
-                    shape,
-                    prompts,
-                    corruption,
-                    method,
-                    edges.scores(step, corruption, method),
-                    settings,
-                    smk.params.seed,
-                )
-                for corruption in corruptions
-            ]
-            yield {name: pa.concat_tables(tables[name] for tables in found) for name in found[0]}
+            yield fitting.run(partial(all_corruptions, step, bridge))
 
     write_each(
         measured(),

@@ -16,11 +16,12 @@ def main(smk):
         Reading.of(needs, smk.params.activations, smk.config),
         partial(
             head_roles,
-            batch_size=settings["batch"],
             sequences=settings["sequences"],
             length=settings["length"],
             seed=smk.params.seed,
         ),
+        compute=smk.params.compute,
+        batch=settings["batch"],
         checkpoints=[Path(folder) for folder in smk.input.checkpoints],
         dataset=Path(smk.input.dataset),
         n_prompts=settings["prompts"],

@@ -18,25 +18,33 @@ def start(main: Callable[[Any], None], smk: Any) -> None:
     """
     # A fifth of the time that importing torch and transformers takes goes to collecting no garbage.
     gc.set_threshold(1_000_000)
-    from timelapse.errors import UserError
-
-    os.environ.setdefault("HF_HUB_OFFLINE", "1")
-    os.environ["OMP_NUM_THREADS"] = str(smk.threads)
-    # Threads that wait for each other by spinning are many times slower on a shared machine.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    if not smk.resources.get("gpu", 0):
-        os.environ["CUDA_VISIBLE_DEVICES"] = ""
-    else:  # one device: with several, the Trainer would multiply the batch by their number
-        os.environ.setdefault("CUDA_VISIBLE_DEVICES", "0")
     log = Path(smk.log[0])
     log.parent.mkdir(parents=True, exist_ok=True)
     logging.basicConfig(filename=log, filemode="w", level=logging.INFO, format="%(message)s")
     logging.captureWarnings(True)
+    from timelapse.disks import disk_error
+    from timelapse.errors import UserError
+    from timelapse.gpus import choose_gpu
+    from timelapse.orphans import end_with_snakemake
+
+    end_with_snakemake()
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    os.environ["OMP_NUM_THREADS"] = str(smk.threads)
+    # Threads that wait for each other by spinning are many times slower on a shared machine.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    choose_gpu(wanted=bool(smk.resources.get("gpu", 0)))
     try:
         main(smk)
-    except UserError as error:
-        log.write_text(f"{log.read_text()}error: {error}\n")
+    except Exception as error:
+        told = error if isinstance(error, UserError) else disk_error(error, smk.output)
+        _leave(log, f"error: {told}\n" if told else traceback.format_exc())
         sys.exit(1)
-    except Exception:
-        log.write_text(log.read_text() + traceback.format_exc())
-        sys.exit(1)
+
+
+def _leave(log: Path, text: str) -> None:
+    """Append a text to the job's log, or show it where the log's disk is full."""
+    try:
+        with log.open("a", encoding="utf-8") as file:
+            file.write(text)
+    except OSError:
+        sys.stderr.write(text)

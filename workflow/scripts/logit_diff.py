@@ -1,6 +1,5 @@
 """Rule logit_diff: the logit difference of every checkpoint by stream, layer and head."""
 
-from functools import partial
 from pathlib import Path
 
 from job import start
@@ -12,7 +11,9 @@ def main(smk):
 
     sweep_reading(
         Reading.of(needs, smk.params.activations, smk.config),
-        partial(logit_diff, batch_size=smk.params.probe["batch"]),
+        logit_diff,
+        compute=smk.params.compute,
+        batch=smk.params.probe["batch"],
         checkpoints=[Path(folder) for folder in smk.input.checkpoints],
         dataset=Path(smk.input.dataset),
         n_prompts=smk.params.probe["prompts"],

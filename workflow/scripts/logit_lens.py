@@ -13,7 +13,9 @@ def main(smk):
     settings = smk.params.probe
     sweep_reading(
         Reading.of(needs, smk.params.activations, smk.config),
-        partial(logit_lens, batch_size=settings["batch"], top=settings["top"]),
+        partial(logit_lens, top=settings["top"]),
+        compute=smk.params.compute,
+        batch=settings["batch"],
         checkpoints=[Path(folder) for folder in smk.input.checkpoints],
         dataset=Path(smk.input.dataset),
         n_prompts=settings["prompts"],

@@ -12,8 +12,7 @@ def main(smk):
     from timelapse.probes.patching.probe import patching
     from timelapse.probes.sweep import sweep
 
-    def all_corruptions(bridge, prompts):
-        batch = smk.params.probe["batch"]
+    def all_corruptions(bridge, prompts, batch):
         return pa.concat_tables(
             patching(bridge, prompts, corruption, batch) for corruption in smk.params.corruptions
         )
@@ -21,6 +20,8 @@ def main(smk):
     sweep(
         each_bridge,
         all_corruptions,
+        compute=smk.params.compute,
+        batch=smk.params.probe["batch"],
         checkpoints=[Path(folder) for folder in smk.input.checkpoints],
         dataset=Path(smk.input.dataset),
         n_prompts=smk.params.probe["prompts"],

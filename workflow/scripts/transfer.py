@@ -18,12 +18,12 @@ def main(smk):
     from timelapse.circuits.settings import Settings
     from timelapse.circuits.transfer.guests import Place, guests, halved, transfer, visiting
     from timelapse.circuits.transfer.transplant import transplants
+    from timelapse.models.device import Device
     from timelapse.models.loading import each_bridge
-    from timelapse.probes.sweep import device, first_prompts
+    from timelapse.probes.sweep import first_prompts
 
     params, comparison = smk.params, smk.params.comparison
     task, method, corruptions = smk.wildcards.task, params.method, params.corruptions
-    settings = Settings(batch=comparison["batch"])
     folders = {
         int(Path(folder).name.removeprefix("step-")): Path(folder)
         for folder in smk.input.checkpoints
@@ -40,10 +40,12 @@ def main(smk):
     shape = edges[task].shape
     samples = EdgeSamples.open(smk.input.edge_samples, method, len(shape.edges))
     circuits = guests(edges, steps, task, method, comparison["edges"])
-    (base,) = each_bridge(checkpoints[:1], device())
+    device = Device.chosen(params.compute, checkpoints[0])
+    settings = Settings(batch=device.batch(comparison["batch"]))
+    (base,) = each_bridge(checkpoints[:1], device.name, device.dtype)
 
     tables = []
-    hosts = zip(steps, each_bridge(checkpoints, device()), strict=True)
+    hosts = zip(steps, each_bridge(checkpoints, device.name, device.dtype), strict=True)
     for step, bridge in tqdm(hosts, desc=f"transfer on {task}", total=len(steps)):
         graph_of(bridge, prompts, corruptions[0])
         refuse_other_arithmetic(bridge, shape, prompts, corruptions[0])

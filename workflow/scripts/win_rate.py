@@ -1,6 +1,5 @@
 """Rule win_rate: the win rate of every checkpoint of a run on one task."""
 
-from functools import partial
 from pathlib import Path
 
 from job import start
@@ -13,7 +12,9 @@ def main(smk):
 
     sweep(
         each_model,
-        partial(win_rate, batch_size=smk.params.probe["batch"]),
+        win_rate,
+        compute=smk.params.compute,
+        batch=smk.params.probe["batch"],
         checkpoints=[Path(folder) for folder in smk.input.checkpoints],
         dataset=Path(smk.input.dataset),
         n_prompts=smk.params.probe["prompts"],

@@ -30,14 +30,14 @@ CONFIGS = pytest.mark.parametrize(
 )
 
 
-def probe(batch_size: int = 4, heads: tuple[str, ...] = (), seed: int = 0) -> AttentionProbe:
-    return AttentionProbe(batch_size, heads, {0: 100, 2: 102}, resamples=200, seed=seed)
+def probe(heads: tuple[str, ...] = (), seed: int = 0) -> AttentionProbe:
+    return AttentionProbe(heads, {0: 100, 2: 102}, resamples=200, seed=seed)
 
 
 def measured(
-    bridge: TransformerBridge, prompts: list[Prompts], probe: AttentionProbe
+    bridge: TransformerBridge, prompts: list[Prompts], probe: AttentionProbe, batch_size: int = 4
 ) -> dict[str, pa.Table]:
-    return probe(bridge, LiveSource(bridge, needs(bridge.cfg)), prompts)
+    return probe(bridge, LiveSource(bridge, needs(bridge.cfg)), prompts, batch_size)
 
 
 def cached(bridge: TransformerBridge, prompts: Prompts) -> torch.Tensor:
@@ -115,7 +115,7 @@ def test_attention_is_that_of_transformer_lens(boot: Boot, config: PretrainedCon
 def test_values_do_not_depend_on_the_batch_size(gpt2: TransformerBridge) -> None:
     prompts = [mentioning_prompts(7, 8), mentioning_prompts(3, 6)]
     whole, parts = (
-        measured(gpt2, prompts, probe(size, heads=("a1.h0",)))["attention"] for size in (7, 2)
+        measured(gpt2, prompts, probe(heads=("a1.h0",)), size)["attention"] for size in (7, 2)
     )
     for column in ("value", "std_error"):
         np.testing.assert_allclose(parts[column], whole[column], atol=1e-6)
@@ -123,7 +123,7 @@ def test_values_do_not_depend_on_the_batch_size(gpt2: TransformerBridge) -> None
 
 def test_a_whole_pattern_is_that_of_the_prompt(gpt2: TransformerBridge) -> None:
     prompts = mentioning_prompts(4, 6)
-    table = measured(gpt2, [prompts], probe(3, ("a1.h0", "a0.h1")))["attention_pattern"]
+    table = measured(gpt2, [prompts], probe(("a1.h0", "a0.h1")), 3)["attention_pattern"]
     assert table.schema == ATTENTION_PATTERN.remove(0)
     assert len(table) == 2 * 2 * 21
     patterns = cached(gpt2, prompts)

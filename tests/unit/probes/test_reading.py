@@ -13,12 +13,11 @@ from transformer_lens.model_bridge import TransformerBridge
 
 from timelapse.activations import source as live
 from timelapse.activations.shelf import FOLDER, Shelf
-from timelapse.activations.source import LiveSource, Need, Source
+from timelapse.activations.source import LiveSource, Need
 from timelapse.errors import UserError
 from timelapse.models import hooks
 from timelapse.models.checkpoints import save_checkpoint, step_folder
 from timelapse.models.loading import each_bridge, load_model, load_tokenizer
-from timelapse.models.prompts import Prompts
 from timelapse.models.tokenizer import word_tokenizer
 from timelapse.probes import logit_diff
 from timelapse.probes.needs import needs_of
@@ -86,13 +85,20 @@ def swept(
 ) -> list[pa.Table]:
     """The tables of logit_diff over the checkpoints."""
 
-    def probe(bridge: TransformerBridge, source: Source, prompts: Sequence[Prompts]) -> pa.Table:
-        return logit_diff.logit_diff(bridge, source, prompts, batch)
-
     tables = [tmp_path / f"{folder.name}.parquet" for folder in checkpoints]
     kept = {"dtype": "float32", "rows": 8}
     reading = Reading.of(logit_diff.needs, kept, study(tmp_path))
-    sweep_reading(reading, probe, checkpoints, dataset, n_prompts, tables, "test")
+    sweep_reading(
+        reading,
+        logit_diff.logit_diff,
+        {"dtype": "auto", "tf32": "auto"},
+        batch,
+        checkpoints,
+        dataset,
+        n_prompts,
+        tables,
+        "test",
+    )
     return [pq.read_table(table) for table in tables]
 
 

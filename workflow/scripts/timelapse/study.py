@@ -41,6 +41,7 @@ class Study:
     seed: int
     store: str
     activations: dict[str, Any]
+    compute: dict[str, Any]
     models: dict[str, Model]
     runs: dict[str, Run]
     probes: dict[str, dict[str, Any]]
@@ -112,6 +113,7 @@ def read_study(config: Mapping[str, Any], files: Iterable[str | Path], task_fold
         seed=seed,
         store=document["store"],
         activations=document["activations"],
+        compute=document["compute"],
         models=models,
         runs=runs,
         probes=document["probes"],

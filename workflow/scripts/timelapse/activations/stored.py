@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 import torch
 from jaxtyping import Float
@@ -12,6 +13,7 @@ from timelapse.activations.filing import Filing, merged, name_of
 from timelapse.activations.source import LiveSource, Need, cut, kind_of, tokens_of
 from timelapse.errors import UserError
 from timelapse.models import hooks
+from timelapse.models.memory import FittingBatch
 from timelapse.models.prompts import Prompts
 
 Named = dict[str, Float[Tensor, "block *rest"]]
@@ -38,6 +40,7 @@ class StoredSource:
         """
         self._filing, self._bridge, self._checkpoint = filing, bridge, checkpoint
         self._needs = needs
+        self._batch = FittingBatch(filing.rows)
 
     @property
     def dtype(self) -> torch.dtype:
@@ -98,11 +101,11 @@ class StoredSource:
             others = [need for need in self._filing.needs if need.side == kind]
             needs += [need for need in others if name_of(need) not in there]
         needs = list(merged(needs))
-        live = LiveSource(self._bridge, needs)(block, side)
+        live = self._batch.run(partial(self._run, block, side, needs))
         computed = {}
         for need in needs:
             value = live[need.hook]
-            computed[name_of(need)] = value.to("cpu", dtype, copy=True)
+            computed[name_of(need)] = value.to(dtype, copy=True)
             if value.isfinite().all() and not computed[name_of(need)].isfinite().all():
                 raise UserError(
                     "config",
@@ -112,6 +115,17 @@ class StoredSource:
                 )
         store.put(key, computed)
         return computed
+
+    def _run(self, block: Prompts, side: str, needs: Sequence[Need], size: int) -> Named:
+        """Activations by hook, on the CPU; the model reads so many prompts at a time."""
+        live = LiveSource(self._bridge, needs)
+        parts = [
+            {hook: value.cpu() for hook, value in live(part, side).items()}
+            for part in block.batches(size)
+        ]
+        if len(parts) == 1:
+            return parts[0]
+        return {hook: torch.cat([part[hook] for part in parts]) for hook in parts[0]}
 
 
 def _widened(need: Need) -> Need:

@@ -4,8 +4,9 @@ import logging
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from transformer_lens.config import TransformerBridgeConfig
@@ -17,10 +18,12 @@ from timelapse.activations.shelf import FOLDER, GB, Shelf, check_room
 from timelapse.activations.source import Need, Source
 from timelapse.activations.store import Store
 from timelapse.activations.stored import StoredSource
+from timelapse.models.device import Device
 from timelapse.models.loading import each_bridge
+from timelapse.models.memory import FittingBatch
 from timelapse.models.prompts import Prompts
 from timelapse.probes.needs import needs_of
-from timelapse.probes.sweep import Measured, device, first_prompts, write_each
+from timelapse.probes.sweep import Measured, first_prompts, write_each
 
 _log = logging.getLogger(__name__)
 
@@ -78,7 +81,9 @@ class Reading:
 
 def sweep_reading(
     reading: Reading,
-    probe: Callable[[TransformerBridge, Source, Sequence[Prompts]], Measured],
+    probe: Callable[[TransformerBridge, Source, Sequence[Prompts], int], Measured],
+    compute: Mapping[str, Any],
+    batch: int | Literal["auto"],
     checkpoints: Sequence[Path],
     dataset: Path,
     n_prompts: int,
@@ -97,14 +102,18 @@ def sweep_reading(
         if bucket.rows[0] < n_prompts
     ]
 
+    device = Device.chosen(compute, checkpoints[0])
+    fitting = FittingBatch(device.batch(batch))
+
     def measured() -> Iterator[Measured]:
         filing = None
-        bridges = each_bridge(checkpoints, device())
+        bridges = each_bridge(checkpoints, device.name, device.dtype)
         for checkpoint, bridge in zip(checkpoints, bridges, strict=True):
             if filing is None:
                 filing = reading.filing(bridge.cfg, blocks)
                 announce(filing, checkpoints)
-            yield probe(bridge, reading.source(filing, bridge, checkpoint), prompts)
+            source = reading.source(filing, bridge, checkpoint)
+            yield fitting.run(partial(probe, bridge, source, prompts))
 
     write_each(measured(), checkpoints, tables, title)
 

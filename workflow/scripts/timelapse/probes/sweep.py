@@ -2,15 +2,18 @@
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TypeAlias, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 from tqdm import tqdm
 
+from timelapse.models.device import Device
 from timelapse.models.loading import load_tokenizer
+from timelapse.models.memory import FittingBatch
 from timelapse.models.prompts import Prompts, encode
 from timelapse.tasks.dataset import read_dataset
 
@@ -20,8 +23,10 @@ Measured: TypeAlias = pa.Table | Mapping[str, pa.Table]
 
 
 def sweep(
-    each: Callable[[Sequence[Path], str], Iterator[Model]],
-    probe: Callable[[Model, Sequence[Prompts]], Measured],
+    each: Callable[[Sequence[Path], str, torch.dtype], Iterator[Model]],
+    probe: Callable[[Model, Sequence[Prompts], int], Measured],
+    compute: Mapping[str, Any],
+    batch: int | Literal["auto"],
     checkpoints: Sequence[Path],
     dataset: Path,
     n_prompts: int,
@@ -32,7 +37,10 @@ def sweep(
 
     Args:
         each: gives the checkpoints as models, `each_model` or `each_bridge`.
-        probe: measures a model: a table without `step`, or several by name.
+        probe: measures a model on prompts in batches of at most a size: a table without `step`, or
+            several by name.
+        compute: the study's `compute`, see `Device.chosen`.
+        batch: that size at first; it is halved where memory runs out.
         checkpoints: folders named `step-NNNNNN`.
         dataset: a dataset's Parquet file.
         n_prompts: how many of its prompts to measure; all if there are fewer.
@@ -43,18 +51,16 @@ def sweep(
         UserError: the dataset or a checkpoint cannot be used.
     """
     prompts = first_prompts(dataset, checkpoints[0], n_prompts)
-    measured = (probe(model, prompts) for model in each(checkpoints, device()))
+    device = Device.chosen(compute, checkpoints[0])
+    fitting = FittingBatch(device.batch(batch))
+    models = each(checkpoints, device.name, device.dtype)
+    measured = (fitting.run(partial(probe, model, prompts)) for model in models)
     write_each(measured, checkpoints, tables, title)
 
 
 def first_prompts(dataset: Path, checkpoint: Path, n_prompts: int) -> list[Prompts]:
     """The first rows of a dataset in the tokens of a checkpoint."""
     return encode(read_dataset(dataset).slice(0, n_prompts), load_tokenizer(checkpoint), dataset)
-
-
-def device() -> str:
-    """Where models run."""
-    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def write_each(

@@ -19,7 +19,6 @@ class AttentionProbe:
 
     def __init__(
         self,
-        batch_size: int,
         heads: Sequence[str],
         examples: Mapping[int, int],
         resamples: int,
@@ -27,18 +26,21 @@ class AttentionProbe:
     ) -> None:
         """
         Args:
-            batch_size: prompts run at a time.
             heads: whose whole patterns are kept, such as `a3.h1`.
             examples: on which prompts they are kept: example_id by row in the dataset.
             resamples: of the bootstrap.
             seed: of the study.
         """
-        self._batch_size, self._heads, self._examples = batch_size, heads, examples
+        self._heads, self._examples = heads, examples
         self._resamples, self._seed = resamples, seed
         self._before: list[LastAttention] | None = None
 
     def __call__(
-        self, bridge: TransformerBridge, source: Source, prompts: Sequence[Prompts]
+        self,
+        bridge: TransformerBridge,
+        source: Source,
+        prompts: Sequence[Prompts],
+        batch_size: int,
     ) -> dict[str, pa.Table]:
         """Measure a checkpoint.
 
@@ -46,17 +48,18 @@ class AttentionProbe:
             bridge: the model.
             source: gives `patterns.needs`.
             prompts: buckets of prompts, the same for every checkpoint.
+            batch_size: prompts run at a time.
 
         Returns:
             `attention`, `attention_change` and `attention_pattern`, without `step`.
         """
         labelled = LabelledAttention(bridge.cfg.n_layers, bridge.cfg.n_heads)
         whole = WholePatterns(bridge, self._heads, self._examples)
-        last = []
-        for batch, patterns in each_pattern(bridge, source, prompts, self._batch_size):
+        last: list[LastAttention] = []
+        for batch, patterns in each_pattern(bridge, source, prompts, batch_size):
             labelled.add(batch, patterns)
             whole.add(batch, patterns)
-            last.append(from_last(patterns))
+            last.extend(from_last(patterns).split(1, dim=2))
         if self._before is None:
             self._before = last
         random = generator(self._seed, "attention_change")

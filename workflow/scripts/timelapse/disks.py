@@ -1,0 +1,62 @@
+"""A disk that is full or cannot be written, told from all the errors that libraries make of it."""
+
+import errno
+import os
+import re
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from timelapse.errors import UserError
+
+_REASONS = {
+    code: os.strerror(code).lower()
+    for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)
+}
+_SPELT = re.compile(r"\b(?:errno|os error) (\d+)\b", re.IGNORECASE)
+"""How libraries in C++ and Rust spell the system's error number."""
+
+
+def disk_error(error: BaseException, outputs: Iterable[str | Path]) -> UserError | None:
+    """What to tell if an error, or one that caused it, is the disk's fault; else nothing.
+
+    Args:
+        error: whatever a job ended with.
+        outputs: the job's outputs: named if the error does not say which file it was.
+    """
+    code = _code(error)
+    if code is None:
+        return None
+    place = Path(_file_of(error) or next(iter(outputs), "."))
+    problem = f"{_REASONS[code]}; {free_bytes(place):,} bytes are free on its disk"
+    remedy = "Make room there or allow writing, then run again: what is finished is kept"
+    return UserError(place, "", problem, remedy)
+
+
+def free_bytes(path: Path) -> int:
+    """Bytes free on the disk that a path lies or will lie on."""
+    there = path.absolute()
+    while not there.exists():
+        there = there.parent
+    return shutil.disk_usage(there).free
+
+
+def _code(error: BaseException | None) -> int | None:
+    """The error number of the disk behind an error."""
+    while error is not None:
+        spelt = _SPELT.search(str(error))
+        code = error.errno if isinstance(error, OSError) else None
+        code = int(spelt[1]) if code is None and spelt else code
+        if code in _REASONS:
+            return code
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def _file_of(error: BaseException | None) -> str | None:
+    while error is not None:
+        name = getattr(error, "filename", None)
+        if isinstance(name, str):
+            return name
+        error = error.__cause__ or error.__context__
+    return None

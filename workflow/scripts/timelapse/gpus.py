@@ -1,0 +1,93 @@
+"""A GPU of its own for every job of a machine, chosen before torch is imported.
+
+Snakemake starts as many jobs as there are cores and does not say which GPU each may use. A job
+therefore takes the lock of a free one, which the kernel releases however the job ends. Where a
+scheduler has given the job its GPU, that one is used.
+"""
+
+import logging
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+LOCKS = Path(tempfile.gettempdir()) / "circuit-timelapse-gpus"
+"""On this machine's own disk: a lock says nothing about the GPUs of another node."""
+
+VISIBLE = "CUDA_VISIBLE_DEVICES"
+
+_POLL = 0.5
+_NAMED = re.compile(r"^(\s*)(?:GPU|MIG) .*\(UUID: ([\w-]+)\)", re.MULTILINE)
+_log = logging.getLogger(__name__)
+_held: list[object] = []
+
+
+def choose_gpu(wanted: bool, locks: Path = LOCKS) -> None:
+    """Let this process see one GPU that no other job has, or none; waits until one is free.
+
+    What it may see stands in `CUDA_VISIBLE_DEVICES` from then on. If that is set already, a single
+    device there is used as it is, and of several one is taken.
+
+    Args:
+        wanted: whether the job gains from a GPU and may have one.
+        locks: a folder on a local disk that all jobs of the machine share.
+    """
+    if not wanted:
+        os.environ[VISIBLE] = ""
+        return
+    given = os.environ.get(VISIBLE)
+    candidates = gpus() if given is None else [name for name in given.split(",") if name.strip()]
+    if given is None or len(candidates) > 1:
+        os.environ[VISIBLE] = _taken(candidates, locks) if candidates else ""
+
+
+def gpus() -> list[str]:
+    """The GPUs that the driver offers, by UUID; of a partitioned one its parts."""
+    if not shutil.which("nvidia-smi"):
+        return []
+    listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False)
+    return _listed(listed.stdout) if listed.returncode == 0 else []
+
+
+def _listed(text: str) -> list[str]:
+    """What `nvidia-smi -L` lists.
+
+    >>> _listed("GPU 0: H100 (UUID: GPU-a)\\n  MIG 1g.10gb Device 0: (UUID: MIG-b)\\n")
+    ['MIG-b']
+    """
+    found: list[str] = []
+    whole = ""
+    for indent, name in _NAMED.findall(text):
+        if not indent:
+            whole = name
+        elif found and found[-1] == whole:
+            found.pop()
+        found.append(name)
+    return found
+
+
+def _taken(candidates: Sequence[str], locks: Path) -> str:
+    """The first candidate whose lock is free; this process holds it until it ends."""
+    from filelock import FileLock, Timeout  # a twentieth of a second that other jobs need not spend
+
+    locks.mkdir(exist_ok=True)
+    if locks.stat().st_uid == os.getuid():
+        locks.chmod(0o777)
+    told = False
+    while True:
+        for name in candidates:
+            lock = FileLock(locks / re.sub(r"[^\w-]", "_", name.strip()), mode=0o666)
+            try:
+                lock.acquire(blocking=False)
+            except Timeout:
+                continue
+            _held.append(lock)
+            return name.strip()
+        if not told:
+            _log.info("waiting for a GPU: all %d are in use by other jobs", len(candidates))
+            told = True
+        time.sleep(_POLL)

@@ -1,0 +1,100 @@
+"""Where a job's models run, and what follows from it: dtype, TF32, batch size."""
+
+import logging
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from safetensors import SafetensorError, safe_open
+
+BATCH = 100
+"""Prompts in a pass on the CPU: more make it no faster."""
+
+BATCH_MEMORY = 8 * 2**30
+"""Bytes of a GPU's memory for every `BATCH` prompts; batches that do not fit are halved."""
+
+WEIGHTS_SHARE = 0.25
+"""Share of a GPU's memory that weights may take in float32; the rest is for activations."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Device:
+    """Where models run.
+
+    Attributes:
+        name: "cpu" or "cuda".
+        dtype: of the models.
+        tf32: whether products of float32 matrices are rounded to TF32, which has 10 bits after the
+            point instead of 23, on a GPU that is faster with it.
+        memory: bytes of a GPU; 0 of the CPU.
+    """
+
+    name: Literal["cpu", "cuda"]
+    dtype: torch.dtype
+    tf32: bool
+    memory: int
+
+    @classmethod
+    def chosen(cls, settings: Mapping[str, Any], folder: Path, training: bool = False) -> "Device":
+        """The GPU that this process may see, or the CPU; set up as the config says.
+
+        `dtype: auto` is float32 on the CPU, and on a GPU unless the weights would take more than
+        a quarter of its memory: then bfloat16, or float16 where the GPU has none. `tf32: auto` is
+        TF32 for training alone: the measured parts of a logit difference have to sum to it.
+
+        Args:
+            settings: `compute` of a study's config.
+            folder: a model to be run; its size decides.
+            training: whether it is trained, which has a dtype of its own.
+        """
+        there = torch.cuda.is_available()
+        memory = torch.cuda.get_device_properties(0).total_memory if there else 0
+        half = torch.bfloat16 if not there or torch.cuda.is_bf16_supported() else torch.float16
+        fits = not there or 4 * parameters(folder) <= WEIGHTS_SHARE * memory
+        automatic = torch.float32 if fits else half
+        dtype = settings["dtype"]
+        device = cls(
+            name="cuda" if there else "cpu",
+            dtype=automatic if dtype == "auto" else getattr(torch, dtype),
+            tf32=there and (training if settings["tf32"] == "auto" else settings["tf32"]),
+            memory=memory,
+        )
+        set_tf32(device.tf32)
+        _log.info("%s", device.described())
+        return device
+
+    def batch(self, wanted: int | Literal["auto"]) -> int:
+        """A batch size; `auto` follows the memory."""
+        if wanted != "auto":
+            return wanted
+        return max(BATCH, BATCH * round(self.memory / BATCH_MEMORY))
+
+    def described(self) -> str:
+        """In a few words, for a log."""
+        what = torch.cuda.get_device_name(0) if self.name == "cuda" else "CPU"
+        rounding = ", TF32" if self.tf32 else ""
+        return f"on {what}, {str(self.dtype).removeprefix('torch.')}{rounding}"
+
+
+def set_tf32(on: bool) -> None:
+    """Whether products of float32 matrices may be rounded to TF32 on a GPU."""
+    torch.set_float32_matmul_precision("high" if on else "highest")
+    torch.backends.cudnn.allow_tf32 = on
+
+
+def parameters(folder: Path) -> int:
+    """How many numbers a model folder's weights are; a file that cannot be read counts none."""
+    total = 0
+    for file in folder.glob("*.safetensors"):
+        try:
+            with safe_open(file, "pt") as weights:
+                shapes = [weights.get_slice(name).get_shape() for name in weights.keys()]  # noqa: SIM118
+        except SafetensorError:
+            continue
+        total += sum(math.prod(shape) for shape in shapes)
+    return total
