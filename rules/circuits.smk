@@ -54,6 +54,7 @@ for run in STUDY.runs.values():
             resources:
                 gpu=1,
             params:
+                compute=STUDY.compute,
                 probe={**STUDY.probes["edges"], "methods": [METHOD], "positions": False},
                 corruptions=lambda wildcards: SPECS[wildcards.task].schemes,
             message:
