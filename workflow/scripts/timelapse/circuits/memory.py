@@ -1,9 +1,13 @@
 """How many prompts fit a pass with gradients: a bound on memory, whatever batch is asked for."""
 
+import torch
 from transformer_lens.model_bridge import TransformerBridge
 
 _NUMBERS = 2**28
-"""How many numbers a batch may leave in the model: 1 GiB in float32."""
+"""How many numbers a batch may leave in the model on the CPU: 1 GiB in float32."""
+
+_SHARE = 0.5
+"""The share of a GPU's free memory that they may take there."""
 
 
 def prompts_at_once(bridge: TransformerBridge, length: int, most: int) -> int:
@@ -15,7 +19,14 @@ def prompts_at_once(bridge: TransformerBridge, length: int, most: int) -> int:
     config = bridge.cfg
     hidden = getattr(config, "d_mlp", None) or 4 * config.d_model
     of_token = config.n_layers * (44 * config.d_model + 4 * hidden)
-    return max(1, min(most, _NUMBERS // (of_token * length)))
+    return max(1, min(most, _numbers(config.device, config.dtype) // (of_token * length)))
+
+
+def _numbers(device: torch.device | str, dtype: torch.dtype) -> int:
+    if torch.device(device).type != "cuda":
+        return _NUMBERS
+    free, _ = torch.cuda.mem_get_info()
+    return int(_SHARE * free / dtype.itemsize)
 
 
 def equal_parts(n: int, most: int) -> int:
