@@ -91,7 +91,11 @@ def each_bridge(
     model = load_model(folders[0], device, dtype)
     parameters = dict(model.named_parameters())
     bridge = TransformerBridge.boot_transformers(
-        str(folders[0]), hf_model=model, tokenizer=load_tokenizer(folders[0]), device=device
+        str(folders[0]),
+        hf_model=model,
+        tokenizer=load_tokenizer(folders[0]),
+        device=device,
+        dtype=dtype,
     )
     bridge.requires_grad_(False)
     yield bridge
