@@ -37,6 +37,11 @@ def test_the_cause_counts(tmp_path: Path) -> None:
     assert told is not None and told.source == "somewhere/a.parquet"
 
 
+def test_of_a_copy_the_target_is_named() -> None:
+    told = disk_error(OSError(errno.ENOSPC, "No space left on device", "from", None, "to"), [])
+    assert told is not None and told.source == "to"
+
+
 @pytest.mark.parametrize(
     "error", [ValueError("28"), FileNotFoundError(2, "no such file"), RuntimeError("errno 11")]
 )

@@ -36,7 +36,8 @@ def start(main: Callable[[Any], None], smk: Any) -> None:
     try:
         main(smk)
     except Exception as error:
-        told = error if isinstance(error, UserError) else disk_error(error, smk.output)
+        written = [*smk.output, smk.config["store"]]
+        told = error if isinstance(error, UserError) else disk_error(error, written)
         _leave(log, f"error: {told}\n" if told else traceback.format_exc())
         sys.exit(1)
 

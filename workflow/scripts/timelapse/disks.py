@@ -17,17 +17,19 @@ _SPELT = re.compile(r"\b(?:errno|os error) (\d+)\b", re.IGNORECASE)
 """How libraries in C++ and Rust spell the system's error number."""
 
 
-def disk_error(error: BaseException, outputs: Iterable[str | Path]) -> UserError | None:
+def disk_error(error: BaseException, written: Iterable[str | Path]) -> UserError | None:
     """What to tell if an error, or one that caused it, is the disk's fault; else nothing.
 
     Args:
         error: whatever a job ended with.
-        outputs: the job's outputs: named if the error does not say which file it was.
+        written: where the job writes. If the error does not say which file it was, the one with the
+            least room is named.
     """
     code = _code(error)
     if code is None:
         return None
-    place = Path(_file_of(error) or next(iter(outputs), "."))
+    named = _file_of(error)
+    place = Path(named) if named else min(map(Path, written), key=free_bytes, default=Path())
     problem = f"{_REASONS[code]}; {free_bytes(place):,} bytes are free on its disk"
     remedy = "Make room there or allow writing, then run again: what is finished is kept"
     return UserError(place, "", problem, remedy)
@@ -54,9 +56,10 @@ def _code(error: BaseException | None) -> int | None:
 
 
 def _file_of(error: BaseException | None) -> str | None:
+    """The file that an error names; of a copy where it goes to, which is the second."""
     while error is not None:
-        name = getattr(error, "filename", None)
-        if isinstance(name, str):
-            return name
+        for name in (getattr(error, "filename2", None), getattr(error, "filename", None)):
+            if isinstance(name, str | os.PathLike):
+                return os.fspath(name)
         error = error.__cause__ or error.__context__
     return None
