@@ -11,7 +11,7 @@ from projects import Project
 RUN = "results/runs/tiny"
 CASES = {
     "a dataset": ("results/datasets/ioi3", 8, "results/datasets/ioi3/train.parquet"),
-    "the state of a training": (".cache/timelapse/training", 16, "results/models/base"),
+    "the state of a training": (".cache/timelapse", 16, "results/models/base"),
     "a checkpoint": (f"{RUN}/checkpoints", 64, f"{RUN}/training.parquet"),
     "a table": (f"{RUN}/ioi3/patching", 8, f"{RUN}/ioi3/patching/step-000004.parquet"),
     "activations": (
@@ -60,7 +60,7 @@ def test_a_full_disk_is_told_and_the_work_goes_on_with_room(
     else:
         wanted.unlink(missing_ok=True)
     small_disk(folder, kib)
-    done = copy.snakemake("--cores", "1", target)
+    done = copy.snakemake("--cores", "2", target)
     printed = done.stdout + done.stderr
     assert done.returncode != 0
     assert "Traceback" not in printed
@@ -69,7 +69,7 @@ def test_a_full_disk_is_told_and_the_work_goes_on_with_room(
     assert "are free on its disk" in told
     assert place in told or str(folder) in told
     subprocess.run(["mount", "-o", f"remount,size={64 * 2**10}k", str(folder)], check=True)
-    done = copy.snakemake("--cores", "1", target)
+    done = copy.snakemake("--cores", "2", target)
     assert done.returncode == 0, done.stdout + done.stderr
     if before:
         assert weights_or_bytes(wanted) == before
