@@ -1,6 +1,7 @@
 """A saboteur: kills jobs of a running Snakemake, one of each kind, at random moments."""
 
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -57,12 +58,11 @@ class Snakemake:
                 found[process] = named[1]
         return found
 
-    def kill(self) -> list[psutil.Process]:
-        """SIGKILL it alone; returns the jobs that it leaves behind."""
+    def kill(self) -> list[psutil.Process] | None:
+        """SIGKILL it alone; returns the jobs that it leaves behind, if it had not ended before."""
         left = list(self.jobs())
         self._process.kill()
-        self._process.wait()
-        return left
+        return left if self._process.wait() == -signal.SIGKILL else None
 
     def wait(self, timeout: float = 900) -> int:
         return self._process.wait(timeout)
