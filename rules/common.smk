@@ -5,20 +5,22 @@ RULES = Path(workflow.current_basedir.get_path_or_uri(True)).resolve()
 SCRIPTS = RULES.parent / "workflow" / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
-from timelapse.errors import UserError
-from timelapse.preflight import check_circuit_size, check_embedded_models
+from timelapse.errors import told_as
+from timelapse.preflight import checked
 from timelapse.provenance import library_files
 from timelapse.results import results
-from timelapse.study import read_study
-from timelapse.tasks.spec import load_spec
+from timelapse.study import read_config
 
-try:
-    STUDY = read_study(config, workflow.configfiles, Path("tasks"))
-    SPECS = {task: load_spec(f"tasks/{task}.yaml") for task in STUDY.tasks}
-    check_circuit_size(STUDY)
-    check_embedded_models(STUDY, SPECS)
-except UserError as error:
-    raise WorkflowError(str(error)) from None
+with told_as(WorkflowError):
+    if Path("config.yaml").exists() or not workflow.configfiles:
+        read_config("config.yaml")
+
+
+configfile: "config.yaml"
+
+
+with told_as(WorkflowError):
+    STUDY, SPECS = checked(config, workflow.configfiles, Path("tasks"))
 
 # Scripts read here, and not among their params, what no result stands on.
 config.update(store=STUDY.store, activations=STUDY.activations, probes=STUDY.probes)

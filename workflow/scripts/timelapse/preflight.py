@@ -1,14 +1,36 @@
-"""Checks of a study before anything runs: do embedded models fit its tasks and its circuits?"""
+"""What is checked before anything runs: the study, its tasks, and how its models fit them."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
 
 from timelapse.circuits.graph import GraphShape
 from timelapse.errors import UserError
-from timelapse.study import Study
-from timelapse.tasks.spec import TaskSpec
+from timelapse.study import Study, read_study
+from timelapse.tasks.spec import TaskSpec, load_spec
 
 _TOKEN = re.compile(r"[^\s,.]+|[,.]")
+
+
+def checked(
+    config: Mapping[str, Any], files: Iterable[str | Path], task_folder: Path
+) -> tuple[Study, dict[str, TaskSpec]]:
+    """The study that a config stands for and the specs of its tasks, after every check.
+
+    Args:
+        config: the merged config, command-line overrides included.
+        files: the files it came from.
+        task_folder: where the task specs lie.
+
+    Raises:
+        UserError: for the first thing that cannot work.
+    """
+    study = read_study(config, files, task_folder)
+    specs = {task: load_spec(task_folder / f"{task}.yaml") for task in study.tasks}
+    check_circuit_size(study)
+    check_embedded_models(study, specs)
+    return study, specs
 
 
 def check_embedded_models(study: Study, specs: Mapping[str, TaskSpec]) -> None:
@@ -55,10 +77,11 @@ def check_circuit_size(study: Study) -> None:
         if not run.circuits or model.source != "embedded":
             continue
         layers, heads = (model.settings[name] for name in ("layers", "heads"))
-        there = len(GraphShape(layers, heads, heads).edges)
+        shape = GraphShape(layers, heads, heads)
+        there = sum(shape.n_upstream(target) for target in shape.targets)
         if n_edges >= there:
             raise UserError(
-                "config",
+                study.source,
                 "comparison.edges",
                 f"circuits of {n_edges} edges are no part of model {model.name!r}, which has "
                 f"{there}",
