@@ -5,25 +5,62 @@ RULES = Path(workflow.current_basedir.get_path_or_uri(True)).resolve()
 SCRIPTS = RULES.parent / "workflow" / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
-from timelapse.errors import told_as
-from timelapse.preflight import checked
+from timelapse.errors import UserError
+from timelapse.preflight import check_writable, checked
 from timelapse.provenance import library_files
 from timelapse.results import results
 from timelapse.study import read_config
 
-with told_as(WorkflowError):
+try:
+    if workflow.is_main_process:
+        check_writable(
+            ".snakemake",
+            "",
+            "Run in a directory that can be written: Snakemake keeps its notes there",
+        )
     if Path("config.yaml").exists() or not workflow.configfiles:
         read_config("config.yaml")
+except UserError as error:
+    raise WorkflowError(str(error)) from None
 
 
 configfile: "config.yaml"
 
 
-with told_as(WorkflowError):
-    STUDY, SPECS = checked(config, workflow.configfiles, Path("tasks"))
+try:
+    STUDY, SPECS = checked(
+        config,
+        workflow.configfiles,
+        Path("tasks"),
+        command_line=bool(workflow.config_settings.config),
+    )
+except UserError as error:
+    raise WorkflowError(str(error)) from None
+
+# Snakemake's own message does not spell the command out.
+if workflow.is_main_process and any(Path(".snakemake/locks").glob("*.lock")):
+    logger.warning(
+        "Another Snakemake works in this directory, or one was killed here. "
+        "If none works here any more: snakemake --unlock"
+    )
 
 # Scripts read here, and not among their params, what no result stands on.
 config.update(store=STUDY.store, activations=STUDY.activations, probes=STUDY.probes)
+
+
+onstart:
+    try:
+        check_writable(
+            "results", "", "Make it writable, or run in a directory that is"
+        )
+        if any("gpu" in job.rule.resources for job in workflow.dag.needrun_jobs()):
+            check_writable(
+                STUDY.store,
+                "store",
+                "Make it writable, or name another folder in the config",
+            )
+    except UserError as error:
+        raise WorkflowError(str(error)) from None
 
 
 wildcard_constraints:

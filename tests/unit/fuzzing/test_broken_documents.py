@@ -25,7 +25,7 @@ from timelapse.tasks.spec import TaskSpec
 ROOT = Path(__file__).parents[3]
 TASKS = sorted((ROOT / "tasks").glob("*.yaml"))
 WANTED = 1000
-CASES = 1400
+CASES = 1250
 CONFIG = """\
 seed: 3
 store: .cache/timelapse

@@ -1,7 +1,5 @@
 """The one error that a user's input can cause: it says where, what is wrong, and how to mend it."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -24,12 +22,3 @@ class UserError(Exception):
 def _printable(text: str) -> str:
     """One line that any terminal can show; line breaks and control characters are spelt out."""
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
-
-
-@contextmanager
-def told_as(kind: type[Exception]) -> Iterator[None]:
-    """Raise bad input as an error of the program around, which prints its message alone."""
-    try:
-        yield
-    except UserError as error:
-        raise kind(str(error)) from None

@@ -79,13 +79,19 @@ def read_config(path: str | Path) -> dict[str, Any]:
     return document
 
 
-def read_study(config: Mapping[str, Any], files: Iterable[str | Path], task_folder: Path) -> Study:
+def read_study(
+    config: Mapping[str, Any],
+    files: Iterable[str | Path],
+    task_folder: Path,
+    command_line: bool = False,
+) -> Study:
     """Check a config and read it.
 
     Args:
         config: the merged config, command-line overrides included.
         files: the files it came from; read again for what a merge hides, such as duplicate keys.
         task_folder: where the task specs lie.
+        command_line: whether `--config` has changed something.
 
     Raises:
         UserError: naming the file, the key, what is wrong, and what to do.
@@ -93,7 +99,7 @@ def read_study(config: Mapping[str, Any], files: Iterable[str | Path], task_fold
     names = [str(file) for file in files]
     for name in names:
         read_config(Path(name))
-    source = ", ".join(names) or "config"
+    source = ", ".join(names + ["--config"] * command_line) or "config"
     document = with_repeats(validated(dict(config), SCHEMA, source), source)
     seed = document["seed"]
     models = {
