@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+WATCHING = Path(__file__).parent / "watching"
 HOUSE = ("Snakefile", "rules", "workflow", "tasks", "profiles", "envs")
 CONFIG = """\
 seed: 0
@@ -55,6 +56,18 @@ class Project:
             [sys.executable, "-m", "snakemake", *arguments],
             cwd=self.folder,
             env=_environment(),
+            capture_output=True,
+            text=True,
+            timeout=900,
+        )
+
+    def watched(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """As `snakemake`; what jobs connect to and unpickle is listed in the file `watched`."""
+        watching = {"PYTHONPATH": str(WATCHING), "WATCHED": str(self.folder / "watched")}
+        return subprocess.run(
+            [sys.executable, "-m", "snakemake", *arguments],
+            cwd=self.folder,
+            env=_environment() | watching,
             capture_output=True,
             text=True,
             timeout=900,

@@ -90,7 +90,9 @@ def _cut(box: Any, key: Any, rng: random.Random, whole: Any) -> None:
     held = box[key]
     if isinstance(held, str) and held:
         at = rng.randrange(len(held))
-        box[key] = held[:at] + rng.choice(("", "{", "}", " ", "\n", ".", "\0", "x")) + held[at + 1 :]
+        box[key] = (
+            held[:at] + rng.choice(("", "{", "}", " ", "\n", ".", "\0", "x")) + held[at + 1 :]
+        )
     elif isinstance(held, int | float):
         box[key] = rng.choice((held * 10**9, -held, held / 7, str(held), held + 0.5))
     else:
@@ -176,7 +178,23 @@ def _bomb() -> bytes:
 
 _PIECES = (
     *(b"\t", b"\n\t", b"\0", b"\xff", b"\xc3\x28", b"\xed\xa0\x80", b"\x1b[2J", b"\x07", b"\x85"),
-    *(b"{", b"}", b"[", b"]", b'"', b"'", b": ", b"- ", b"#", b"|\n", b">", b"%", b"@", b"`", b"? "),
+    *(
+        b"{",
+        b"}",
+        b"[",
+        b"]",
+        b'"',
+        b"'",
+        b": ",
+        b"- ",
+        b"#",
+        b"|\n",
+        b">",
+        b"%",
+        b"@",
+        b"`",
+        b"? ",
+    ),
     *(b"\n---\n", b"\n...\n", b"\n%YAML 9.9\n---\n", b"[" * 3000, b"{" * 3000, b"? " * 500),
 )
 _STARTS = (
@@ -194,8 +212,14 @@ _LINES = (
 )
 _WHOLE = (
     *(b"", b"\n", b"# nothing\n", b"null", b"[]", b"- a\n- b\n", b"text", b"42", b"{}", b"\0" * 9),
-    *(b"!!python/object/apply:os.system ['x']", b"\x89PNG\r\n\x1a\n\0\0", b"PAR1", b"\x80\x04K\x01."),
-    *(b"{" * 20_000, b"[" * 20_000, b"a: " * 20_000, b"- " * 20_000, b'{"a": ' * 5_000, _bomb()),
+    *(
+        b"!!python/object/apply:os.system ['x']",
+        b"\x89PNG\r\n\x1a\n\0\0",
+        b"PAR1",
+        b"\x80\x04K\x01.",
+    ),
+    *(b"\x80\x04K\x01.", b"{" * 20_000, b"[" * 20_000, b"a: " * 20_000, b"- " * 20_000, _bomb()),
+    *(b'{"a": ' * 5_000,),
     *(b"__use_yte__: true\n?'x'\n", b"a: 1\n" * 2_000, b"x" * 100_000, b"x: " + b"'" * 99_999),
 )
 _TEXTUAL: tuple[Callable[[bytes, random.Random], bytes], ...] = (

@@ -48,7 +48,9 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     except yaml.MarkedYAMLError as error:
         raise _syntax_error(path, error) from error
     except UnicodeDecodeError as error:
-        problem = f"the file is not UTF-8 text (byte {error.start + 1} is {content[error.start]:#x})"
+        problem = (
+            f"the file is not UTF-8 text (byte {error.start + 1} is {content[error.start]:#x})"
+        )
         raise UserError(path, "", problem, "Save it as UTF-8") from error
     except (yaml.YAMLError, ValueError) as error:
         problem = f"the file is not valid YAML ({' '.join(str(error).split())})"

@@ -238,7 +238,9 @@ def _check_store(store: str, source: str) -> None:
     folder = Path(os.path.normpath(Path(store).absolute()))
     if folder.is_relative_to(results):
         problem = f"the store {store} lies in results/, where Snakemake removes files"
-        raise UserError(source, "store", problem, "Name a folder elsewhere, such as .cache/timelapse")
+        raise UserError(
+            source, "store", problem, "Name a folder elsewhere, such as .cache/timelapse"
+        )
 
 
 def _run(name: str, settings: Mapping[str, Any], seed: int) -> Run:

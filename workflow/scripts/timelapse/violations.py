@@ -48,7 +48,11 @@ def explanation(error: ValidationError) -> tuple[str, str, str]:
     properties = schema.get("properties", {})
     if rule == "additionalProperties":
         unknown = next(key for key in value if not _is_known(key, schema))
-        return _dotted([*path, unknown]), f"unknown key {_shown(unknown)}", advice(unknown, properties)
+        return (
+            _dotted([*path, unknown]),
+            f"unknown key {_shown(unknown)}",
+            advice(unknown, properties),
+        )
     if rule == "required":
         missing = next(key for key in wanted if key not in value)
         meaning = properties.get(missing, {}).get("description", "")
