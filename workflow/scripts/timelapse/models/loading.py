@@ -39,7 +39,8 @@ def load_tokenizer(folder: str | Path, hub: bool = False) -> PreTrainedTokenizer
     """The tokenizer of a model folder, or of a name on the hub if it may be downloaded.
 
     Raises:
-        UserError: there is none, it needs code of its own, or it gives no character offsets (a slow tokenizer).
+        UserError: there is none, or none without code of its own; or it gives no character
+            offsets (a slow tokenizer).
     """
     try:
         tokenizer = AutoTokenizer.from_pretrained(
