@@ -70,12 +70,21 @@ def test_a_directory_with_odd_characters_changes_no_byte(finished: Project, tmp_
 
 
 def test_results_that_cannot_be_written_are_told_before_any_job(copy: Project) -> None:
-    copy.remove(WIN_RATES[0])
+    for table in WIN_RATES:
+        copy.remove(table)
     with read_only(copy.folder / "results"):
         told(copy.snakemake(WIN_RATES[0]), "results: nothing can be written", "Make it writable")
         assert copy.planned(WIN_RATES[0]) == {"win_rate_tiny": 1}
-        assert copy.snakemake(WIN_RATES[1]).returncode == 0
+        there = f"{RUN}/ioi3/logit_diff/step-000000.parquet"
+        assert copy.snakemake(there).returncode == 0
     assert not list((copy.folder / ".snakemake/locks").glob("*"))
+
+
+def test_results_that_cannot_be_overwritten_are_named(copy: Project) -> None:
+    """Here Snakemake comes first."""
+    copy.remove(WIN_RATES[0])
+    with read_only(copy.folder / "results"):
+        told(copy.snakemake(WIN_RATES[0]), "Write-protected output files", WIN_RATES[1])
 
 
 def test_a_store_that_cannot_be_written_is_told_before_any_job(copy: Project) -> None:
