@@ -55,6 +55,7 @@ def goes_on(project: Project, finished: Project) -> None:
         assert (project.folder / table).read_bytes() == (finished.folder / table).read_bytes()
 
 
+@pytest.mark.slow
 def test_a_directory_with_odd_characters_changes_no_byte(finished: Project, tmp_path: Path) -> None:
     """From datasets to a film and the edges, in a directory with spaces, quotes, other letters."""
     project = new_project(tmp_path / "John's étude (名 & 2)")
