@@ -6,22 +6,61 @@ SCRIPTS = RULES.parent / "workflow" / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
 from timelapse.errors import UserError
-from timelapse.preflight import check_circuit_size, check_embedded_models
+from timelapse.preflight import check_writable, checked
 from timelapse.provenance import library_files
 from timelapse.results import results
-from timelapse.study import read_study
-from timelapse.tasks.spec import load_spec
+from timelapse.study import read_config
 
 try:
-    STUDY = read_study(config, workflow.configfiles, Path("tasks"))
-    SPECS = {task: load_spec(f"tasks/{task}.yaml") for task in STUDY.tasks}
-    check_circuit_size(STUDY)
-    check_embedded_models(STUDY, SPECS)
+    if workflow.is_main_process:
+        check_writable(
+            ".snakemake",
+            "",
+            "Run in a directory that can be written: Snakemake keeps its notes there",
+        )
+    if Path("config.yaml").exists() or not workflow.configfiles:
+        read_config("config.yaml")
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
+
+configfile: "config.yaml"
+
+
+try:
+    STUDY, SPECS = checked(
+        config,
+        workflow.configfiles,
+        Path("tasks"),
+        command_line=bool(workflow.config_settings.config),
+    )
+except UserError as error:
+    raise WorkflowError(str(error)) from None
+
+# Snakemake's own message does not spell the command out.
+if workflow.is_main_process and any(Path(".snakemake/locks").glob("*.lock")):
+    logger.warning(
+        "Another Snakemake works in this directory, or one was killed here. "
+        "If none works here any more: snakemake --unlock"
+    )
+
 # Scripts read here, and not among their params, what no result stands on.
 config.update(store=STUDY.store, activations=STUDY.activations, probes=STUDY.probes)
+
+
+onstart:
+    try:
+        check_writable(
+            "results", "", "Make it writable, or run in a directory that is"
+        )
+        if any("gpu" in job.rule.resources for job in workflow.dag.needrun_jobs()):
+            check_writable(
+                STUDY.store,
+                "store",
+                "Make it writable, or name another folder in the config",
+            )
+    except UserError as error:
+        raise WorkflowError(str(error)) from None
 
 
 wildcard_constraints:

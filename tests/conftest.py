@@ -12,7 +12,7 @@ from projects import CONFIG, Project, new_project
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """The tiny study after `snakemake`; not to be changed."""
     project = new_project(tmp_path_factory.mktemp("finished") / "study")
-    done = project.snakemake("--cores", "2")
+    done = project.watched("--cores", "2")
     assert done.returncode == 0, done.stdout + done.stderr
     return project
 

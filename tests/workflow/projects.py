@@ -4,10 +4,12 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+WATCHING = Path(__file__).parent / "watching"
 HOUSE = ("Snakefile", "rules", "workflow", "tasks", "profiles", "envs")
 CONFIG = """\
 seed: 0
@@ -50,15 +52,50 @@ class Project:
     folder: Path
 
     def snakemake(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
         return subprocess.run(
             [sys.executable, "-m", "snakemake", *arguments],
             cwd=self.folder,
-            env=environment,
+            env=_environment(),
             capture_output=True,
             text=True,
             timeout=900,
         )
+
+    def watched(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """As `snakemake`; what jobs connect to and unpickle is listed in the file `watched`."""
+        watching = {"PYTHONPATH": str(WATCHING), "WATCHED": str(self.folder / "watched")}
+        return subprocess.run(
+            [sys.executable, "-m", "snakemake", *arguments],
+            cwd=self.folder,
+            env=_environment() | watching,
+            capture_output=True,
+            text=True,
+            timeout=900,
+        )
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start Snakemake in a process group of its own; what it prints is `printed`."""
+        with (self.folder / "printed").open("w") as printed:
+            return subprocess.Popen(
+                [sys.executable, "-m", "snakemake", *arguments],
+                cwd=self.folder,
+                env=_environment(),
+                stdout=printed,
+                stderr=subprocess.STDOUT,
+                text=True,
+                start_new_session=True,
+            )
+
+    def wait_for(self, pattern: str, process: subprocess.Popen[str]) -> None:
+        """Wait until a file of this pattern is there, as long as the process lives."""
+        while not any(self.folder.glob(pattern)):
+            assert process.poll() is None, self.printed
+            time.sleep(0.01)
+
+    @property
+    def printed(self) -> str:
+        """What the Snakemake that was started last has printed."""
+        return (self.folder / "printed").read_text()
 
     def planned(self, *arguments: str) -> dict[str, int]:
         """How many jobs of each rule a dry run lists, without `all`."""
@@ -88,6 +125,10 @@ class Project:
         path = self.folder / file
         assert path.exists(), file
         path.unlink()
+
+
+def _environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
 
 
 def new_project(folder: Path, config: str = CONFIG) -> Project:

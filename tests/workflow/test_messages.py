@@ -14,6 +14,11 @@ def spec(old: str, new: str) -> Callable[[Project], None]:
     return lambda project: project.replace("tasks/ioi3.yaml", old, new)
 
 
+def written(file: str, content: bytes) -> Callable[[Project], None]:
+    return lambda project: project.folder.joinpath(file).write_bytes(content) and None
+
+
+TEMPLATE = b"__use_yte__: true\nseed: ?__import__('pathlib').Path('results').mkdir()\n"
 MISTAKES = {
     "unknown key": (config("seed: 0", "sead: 0"), "config.yaml: sead", "seed"),
     "wrong type": (config("steps: 4", "steps: four"), "config.yaml: runs.tiny.steps", "number"),
@@ -79,6 +84,47 @@ MISTAKES = {
         "config.yaml: probes.edges.prompts",
         "2",
     ),
+    "no config": (lambda project: project.remove("config.yaml"), "config.yaml", "cannot be read"),
+    "another encoding": (written("config.yaml", b"seed: \xff\n"), "config.yaml", "UTF-8"),
+    "a picture for a config": (written("config.yaml", b"\x89PNG\r\n\0"), "config.yaml", "UTF-8"),
+    "a list for a config": (written("config.yaml", b"- seed\n"), "config.yaml", "mapping"),
+    "an open bracket": (config("seed: 0", "seed: [0"), "config.yaml: line", "brackets"),
+    "an object in the config": (
+        config("seed: 0", "seed: !!python/object/apply:os.mkdir [results]"),
+        "config.yaml: line 1",
+        "python/object",
+    ),
+    "a template for a config": (
+        written("config.yaml", TEMPLATE),
+        "config.yaml: __use_yte__",
+        "code",
+    ),
+    "steps without end": (
+        config("steps: 4", "steps: 1000000000000"),
+        "config.yaml: runs.tiny.steps",
+        "999999",
+    ),
+    "a model without end": (
+        config("layers: 2", "layers: 1000000000"),
+        "models.base.embedded.layers",
+        "at most 100",
+    ),
+    "more prompts than a file should hold": (
+        spec("train: 2000", "train: 1000000000"),
+        "tasks/ioi3.yaml: splits.train",
+        "at most",
+    ),
+    "a wildcard as a name": (config("tiny:", "'{task}':"), "config.yaml: runs", "letters"),
+    "a home that is not filled in": (
+        config("seed: 0", "store: ~/timelapse"),
+        "config.yaml: store",
+        "without ~",
+    ),
+    "a store among the results": (
+        config("seed: 0", "store: results/../results/store"),
+        "config.yaml: store",
+        "elsewhere",
+    ),
     "a tab": (spec("answer: io", "\tanswer: io"), "tasks/ioi3.yaml", "tab"),
 }
 
@@ -95,6 +141,35 @@ def test_a_mistake_is_told_in_one_message(fresh, name: str) -> None:
     assert place in printed
     assert hint in printed
     assert not (project.folder / "results").exists()
+
+
+CALLS = {
+    "a wrong value": (["--config", "seed=abc"], "config.yaml, --config: seed", "whole number"),
+    "an unknown key": (["--config", "sead=1"], "--config: sead", "'seed'"),
+    "a list": (["--configfile", "list.yaml"], "Config file", "keys at top level"),
+    "no YAML": (["--configfile", "open.yaml"], "Config file", "not valid JSON or YAML"),
+    "an alias": (["--configfile", "alias.yaml"], "alias.yaml: line 1, column 11", "alias"),
+    "a template": (["--configfile", "template.yaml"], "template.yaml: __use_yte__", "code"),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_mistake_on_the_command_line_is_told_in_one_message(fresh, name: str) -> None:
+    arguments, place, hint = CALLS[name]
+    project = fresh(CONFIG)
+    for file, content in {
+        "list.yaml": "- seed\n",
+        "open.yaml": "seed: [0\n",
+        "alias.yaml": "a: &a [1, *a]\n",
+        "template.yaml": "__use_yte__: true\nseed: 0\n",
+    }.items():
+        project.folder.joinpath(file).write_text(content)
+    done = project.snakemake("-n", *arguments)
+    printed = done.stdout + done.stderr
+    assert done.returncode != 0
+    assert "Traceback" not in printed
+    assert place in printed
+    assert hint in printed
 
 
 def test_a_damaged_table_is_named_in_the_job_log(copy: Project) -> None:

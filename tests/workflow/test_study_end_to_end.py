@@ -74,6 +74,15 @@ def files_under(folder: Path) -> set[str]:
     }
 
 
+def test_no_job_opens_a_connection_or_reads_a_pickle(finished: Project) -> None:
+    """But the one in its own script, by which Snakemake hands a job its parameters."""
+    notes = finished.folder.joinpath("watched").read_text().splitlines()
+    of_jobs = [note.split("\t") for note in notes if "/.snakemake/scripts/" in note]
+    assert {"'snakemake.iocontainers'" in what for _, _, what in of_jobs} == {True}
+    rules = {Path(script).name.split(".")[1] for script, _, _ in of_jobs}
+    assert {"expand_task", "train_embedded", "finetune", "edges", "draw_film"} <= rules
+
+
 def test_every_table_and_picture_is_where_the_contract_says(finished: Project) -> None:
     assert files_under(finished.folder / RUN) == expected_files()
     for step in STEPS:

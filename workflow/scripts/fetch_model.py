@@ -8,12 +8,12 @@ from job import start
 
 def main(smk):
     model = smk.params.model
-    if model["source"] == "hub":
-        os.environ["HF_HUB_OFFLINE"] = "0"
     from timelapse.models.fetching import fetch
 
     fetch(model["settings"], Path(smk.output[0]), hub=model["source"] == "hub")
 
 
 if "snakemake" in globals():
+    if snakemake.params.model["source"] == "hub":  # unless the user has said otherwise
+        os.environ.setdefault("HF_HUB_OFFLINE", "0")
     start(main, snakemake)

@@ -35,6 +35,9 @@ def start(main: Callable[[Any], None], smk: Any) -> None:
     choose_gpu(wanted=bool(smk.resources.get("gpu", 0)))
     try:
         main(smk)
+    except KeyboardInterrupt:
+        _leave(log, "interrupted\n")
+        sys.exit(130)
     except Exception as error:
         written = [*smk.output, smk.config["store"]]
         told = error if isinstance(error, UserError) else disk_error(error, written)

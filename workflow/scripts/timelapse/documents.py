@@ -15,11 +15,13 @@ from jsonschema.exceptions import best_match
 from jsonschema.validators import extend
 
 from timelapse.errors import UserError
-from timelapse.violations import explanation, found
+from timelapse.violations import cut, explanation, found
 
 _PLAIN_TAGS = {
     f"tag:yaml.org,2002:{kind}" for kind in ("map", "seq", "str", "int", "float", "bool", "null")
 }
+_LARGEST = 2**63
+_BYTES = 1_000_000
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 
 
@@ -38,10 +40,18 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
         raise UserError(
             path, "", f"the file cannot be read ({reason})", "Check the path"
         ) from error
+    if len(content) > _BYTES:
+        problem = f"the file has {len(content):,} bytes, {_BYTES:,} are the most"
+        raise UserError(path, "", problem, "Give the file that was meant, or shorten its lists")
     try:
-        document = yaml.load(content, Loader=_PlainLoader)
+        document = yaml.load(content.decode("utf-8-sig"), Loader=_PlainLoader)
     except yaml.MarkedYAMLError as error:
         raise _syntax_error(path, error) from error
+    except UnicodeDecodeError as error:
+        problem = (
+            f"the file is not UTF-8 text (byte {error.start + 1} is {content[error.start]:#x})"
+        )
+        raise UserError(path, "", problem, "Save it as UTF-8") from error
     except (yaml.YAMLError, ValueError) as error:
         problem = f"the file is not valid YAML ({' '.join(str(error).split())})"
         remedy = "Save it as UTF-8 text and check its syntax"
@@ -96,17 +106,33 @@ class _PlainLoader(yaml.SafeLoader):
         if self.check_event(yaml.AliasEvent):
             event = self.peek_event()
             raise _Refused("an alias (*name) is used", event.start_mark, "Write the value out")
+        if tag := getattr(self.peek_event(), "tag", None):
+            raise self._odd_kind(tag, self.peek_event().start_mark)
         return super().compose_node(parent, index)
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         if node.tag not in _PLAIN_TAGS:
-            kind = node.tag.removeprefix("tag:yaml.org,2002:")
+            raise self._odd_kind(node.tag, node.start_mark)
+        try:
+            value = super().construct_object(node, deep=deep)
+            is_large = isinstance(value, int) and abs(value) > _LARGEST
+        except (ValueError, OverflowError):  # of Python: thousands of digits
+            is_large = True
+        if is_large:
             raise _Refused(
-                f"a value of the kind {kind!r} is used",
+                "a number of more than 64 bits is used",
                 node.start_mark,
-                "Use text, numbers, true/false, lists and mappings; put text in quotes",
+                "Write a smaller number; put text in quotes",
             )
-        return super().construct_object(node, deep=deep)
+        return value
+
+    def _odd_kind(self, tag: str, mark: Any) -> "_Refused":
+        kind = tag.removeprefix("tag:yaml.org,2002:")
+        return _Refused(
+            f"a value of the kind {cut(repr(kind))} is used",
+            mark,
+            "Use text, numbers, true/false, lists and mappings; put text in quotes",
+        )
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         keys: set[str] = set()
@@ -115,13 +141,13 @@ class _PlainLoader(yaml.SafeLoader):
                 shown = getattr(key_node, "value", "")
                 shown = shown if isinstance(shown, str) else "a list or mapping"
                 raise _Refused(
-                    f"the key {shown} is not text",
+                    f"the key {cut(shown)} is not text",
                     key_node.start_mark,
                     "Rename the key, or put it in quotes",
                 )
             if key_node.value in keys:
                 raise _Refused(
-                    f"the key {key_node.value!r} stands twice in one mapping",
+                    f"the key {cut(repr(key_node.value))} stands twice in one mapping",
                     key_node.start_mark,
                     "Remove or rename one of the two",
                 )

@@ -16,4 +16,9 @@ class UserError(Exception):
     def __init__(self, source: str | Path, key: str, problem: str, remedy: str) -> None:
         self.source, self.key, self.problem, self.remedy = str(source), key, problem, remedy
         place = f"{source}: {key}" if key else str(source)
-        super().__init__(f"{place}: {problem}. {remedy}.")
+        super().__init__(_printable(f"{place}: {problem}. {remedy}."))
+
+
+def _printable(text: str) -> str:
+    """One line that any terminal can show; line breaks and control characters are spelt out."""
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)

@@ -1,14 +1,63 @@
-"""Checks of a study before anything runs: do embedded models fit its tasks and its circuits?"""
+"""What is checked before anything runs: the study, its tasks, and how its models fit them."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Any
 
 from timelapse.circuits.graph import GraphShape
 from timelapse.errors import UserError
-from timelapse.study import Study
-from timelapse.tasks.spec import TaskSpec
+from timelapse.study import Study, read_study
+from timelapse.tasks.spec import TaskSpec, load_spec
 
 _TOKEN = re.compile(r"[^\s,.]+|[,.]")
+
+
+def checked(
+    config: Mapping[str, Any],
+    files: Iterable[str | Path],
+    task_folder: Path,
+    command_line: bool = False,
+) -> tuple[Study, dict[str, TaskSpec]]:
+    """The study that a config stands for and the specs of its tasks, after every check.
+
+    Args:
+        config: the merged config, command-line overrides included.
+        files: the files it came from.
+        task_folder: where the task specs lie.
+        command_line: whether `--config` has changed something.
+
+    Raises:
+        UserError: for the first thing that cannot work.
+    """
+    study = read_study(config, files, task_folder, command_line)
+    specs = {task: load_spec(task_folder / f"{task}.yaml") for task in study.tasks}
+    check_circuit_size(study)
+    check_embedded_models(study, specs)
+    return study, specs
+
+
+def check_writable(folder: str | Path, key: str, remedy: str) -> None:
+    """Check that a folder can be written to, or made where it is not there yet.
+
+    Args:
+        folder: the folder.
+        key: the key of the config that names it, if any.
+        remedy: what to do if it cannot.
+
+    Raises:
+        UserError: naming the folder, or what stands in its way.
+    """
+    there = Path(folder).absolute()
+    while not there.exists():
+        there = there.parent
+    try:
+        with TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise UserError(there, key, f"nothing can be written there ({reason})", remedy) from error
 
 
 def check_embedded_models(study: Study, specs: Mapping[str, TaskSpec]) -> None:
@@ -55,10 +104,11 @@ def check_circuit_size(study: Study) -> None:
         if not run.circuits or model.source != "embedded":
             continue
         layers, heads = (model.settings[name] for name in ("layers", "heads"))
-        there = len(GraphShape(layers, heads, heads).edges)
+        shape = GraphShape(layers, heads, heads)
+        there = sum(shape.n_upstream(target) for target in shape.targets)
         if n_edges >= there:
             raise UserError(
-                "config",
+                study.source,
                 "comparison.edges",
                 f"circuits of {n_edges} edges are no part of model {model.name!r}, which has "
                 f"{there}",

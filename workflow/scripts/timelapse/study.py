@@ -1,5 +1,6 @@
 """A study: the validated config as typed values."""
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +10,12 @@ from timelapse.documents import read_yaml, validated
 from timelapse.errors import UserError
 from timelapse.repeats import repeat_name, with_repeats
 from timelapse.run import Run, kept_steps
+
+TEMPLATE = "__use_yte__"
+"""The key by which a file asks Snakemake to run the code in it."""
+
+MOST_CHECKPOINTS = 10_000
+"""Of one run: each is a job's worth of measurements, and a folder."""
 
 SCHEMA = Path(__file__).parents[2] / "schemas" / "config.schema.yaml"
 
@@ -36,7 +43,7 @@ class Model:
 
 @dataclass(frozen=True)
 class Study:
-    """Everything that a config says."""
+    """Everything that a config says, and the files that say it."""
 
     seed: int
     store: str
@@ -47,6 +54,7 @@ class Study:
     probes: dict[str, dict[str, Any]]
     comparison: dict[str, Any]
     figures: dict[str, dict[str, Any]] = field(default_factory=dict)
+    source: str = "config"
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -55,28 +63,58 @@ class Study:
         return tuple(sorted(tasks.union(*(model.mixture for model in self.models.values()))))
 
 
-def read_study(config: Mapping[str, Any], files: Iterable[str | Path], task_folder: Path) -> Study:
+def read_config(path: str | Path) -> dict[str, Any]:
+    """Read a config file as plain data.
+
+    Snakemake's own reader runs the Python code in a config that has the key `__use_yte__`, so this
+    comes before it.
+
+    Raises:
+        UserError: the file cannot be read, is no plain YAML, or asks to be run as a template.
+    """
+    document = read_yaml(path)
+    if TEMPLATE in document:
+        problem = "a config is plain data, and this key makes it a template with code"
+        raise UserError(path, TEMPLATE, problem, "Remove the key and write the values out")
+    return document
+
+
+def read_study(
+    config: Mapping[str, Any],
+    files: Iterable[str | Path],
+    task_folder: Path,
+    command_line: bool = False,
+) -> Study:
     """Check a config and read it.
 
     Args:
         config: the merged config, command-line overrides included.
         files: the files it came from; read again for what a merge hides, such as duplicate keys.
         task_folder: where the task specs lie.
+        command_line: whether `--config` has changed something.
 
     Raises:
         UserError: naming the file, the key, what is wrong, and what to do.
     """
     names = [str(file) for file in files]
     for name in names:
-        read_yaml(Path(name))
-    source = ", ".join(names) or "config"
+        read_config(Path(name))
+    source = ", ".join(names + ["--config"] * command_line) or "config"
     document = with_repeats(validated(dict(config), SCHEMA, source), source)
     seed = document["seed"]
     models = {
         name: _model(name, settings, seed, source) for name, settings in document["models"].items()
     }
+    _check_store(document["store"], source)
     runs = {name: _run(name, settings, seed) for name, settings in document["runs"].items()}
     for run in runs.values():
+        if len(run.steps) > MOST_CHECKPOINTS:
+            raise UserError(
+                source,
+                f"runs.{run.name}.checkpoints",
+                f"{len(run.steps):,} checkpoints would be kept, {MOST_CHECKPOINTS:,} are the most",
+                "Keep them farther apart",
+            )
         if run.model not in models:
             raise UserError(
                 source,
@@ -119,6 +157,7 @@ def read_study(config: Mapping[str, Any], files: Iterable[str | Path], task_fold
         probes=document["probes"],
         comparison=document["comparison"],
         figures=_figures(document),
+        source=source,
     )
     for task in study.tasks:
         if not (task_folder / f"{task}.yaml").is_file():
@@ -165,7 +204,7 @@ def _check_circuits(run: Run, document: Mapping[str, Any], source: str) -> None:
 def _model(name: str, settings: Mapping[str, Any], seed: int, source: str) -> Model:
     (kind,) = settings
     inner = settings[kind]
-    if kind == "folder" and not Path(inner, "config.json").is_file():
+    if kind == "folder" and not _holds_a_model(Path(inner)):
         raise UserError(
             source,
             f"models.{name}.folder",
@@ -183,6 +222,25 @@ def _model(name: str, settings: Mapping[str, Any], seed: int, source: str) -> Mo
         )
     own = {key: value for key, value in inner.items() if key != "seed"}
     return Model(name, kind, own, inner.get("seed", seed))
+
+
+def _holds_a_model(folder: Path) -> bool:
+    """Whether there is such a folder, may be looked into, and has a model's config."""
+    try:
+        return "config.json" in {path.name for path in folder.iterdir() if path.is_file()}
+    except OSError:
+        return False
+
+
+def _check_store(store: str, source: str) -> None:
+    """Snakemake removes what it finds of its outputs, so the store lies elsewhere."""
+    results = Path("results").absolute()
+    folder = Path(os.path.normpath(Path(store).absolute()))
+    if folder.is_relative_to(results):
+        problem = f"the store {store} lies in results/, where Snakemake removes files"
+        raise UserError(
+            source, "store", problem, "Name a folder elsewhere, such as .cache/timelapse"
+        )
 
 
 def _run(name: str, settings: Mapping[str, Any], seed: int) -> Run:

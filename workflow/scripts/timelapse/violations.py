@@ -32,6 +32,7 @@ _SIZES = {
     "maxLength": ("too long a text", "at most"),
 }
 _SHOWN = 60
+_CHOICES = 30
 
 
 def explanation(error: ValidationError) -> tuple[str, str, str]:
@@ -47,7 +48,11 @@ def explanation(error: ValidationError) -> tuple[str, str, str]:
     properties = schema.get("properties", {})
     if rule == "additionalProperties":
         unknown = next(key for key in value if not _is_known(key, schema))
-        return _dotted([*path, unknown]), f"unknown key {unknown!r}", advice(unknown, properties)
+        return (
+            _dotted([*path, unknown]),
+            f"unknown key {_shown(unknown)}",
+            advice(unknown, properties),
+        )
     if rule == "required":
         missing = next(key for key in wanted if key not in value)
         meaning = properties.get(missing, {}).get("description", "")
@@ -60,9 +65,10 @@ def advice(word: str, choices: Iterable[str]) -> str:
     listed = sorted(str(choice) for choice in choices)
     if not listed:
         return "Remove it: there is nothing to choose from"
-    near = get_close_matches(str(word), listed, n=1, cutoff=0.5)
+    near = get_close_matches(str(word)[:_SHOWN], listed, n=1, cutoff=0.5)
     guess = f"Did you mean {near[0]!r}? " if near else ""
-    return f"{guess}The choices are: {', '.join(listed)}"
+    more = f" and {len(listed) - _CHOICES} more" if len(listed) > _CHOICES else ""
+    return f"{guess}The choices are: {', '.join(listed[:_CHOICES])}{more}"
 
 
 def found(value: Any) -> str:
@@ -119,10 +125,14 @@ def _expected(meaning: str, action: str) -> str:
 
 
 def _dotted(path: Iterable[str | int]) -> str:
-    parts = [f"[{part}]" if isinstance(part, int) else f".{part}" for part in path]
+    parts = [f"[{part}]" if isinstance(part, int) else f".{cut(part)}" for part in path]
     return "".join(parts).removeprefix(".")
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
+    return cut(repr(value))
+
+
+def cut(text: str) -> str:
+    """A text as it stands in a message: the start of a long one."""
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."

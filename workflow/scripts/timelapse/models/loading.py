@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from transformers import (
     AutoModelForCausalLM,
@@ -25,14 +26,28 @@ if TYPE_CHECKING:
 logging.set_verbosity_error()
 logging.disable_progress_bar()
 
+_UNLOADABLE = (
+    *(OSError, ValueError, TypeError, KeyError, AttributeError, RuntimeError),
+    *(SafetensorError, StrictDataclassError),
+)
+"""What transformers raises at folders that it cannot make sense of."""
+_WHOLE = "Give a Hugging Face folder with config.json, whole safetensors and tokenizer.json"
+_FETCHED = "Check the name and the network, or download the model and give it as `folder:`"
+
 
 def load_tokenizer(folder: str | Path, hub: bool = False) -> PreTrainedTokenizerBase:
     """The tokenizer of a model folder, or of a name on the hub if it may be downloaded.
 
     Raises:
-        UserError: there is none, or it gives no character offsets (a slow tokenizer).
+        UserError: there is none, or none without code of its own; or it gives no character
+            offsets (a slow tokenizer).
     """
-    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=not hub)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(
+            folder, local_files_only=not hub, trust_remote_code=False
+        )
+    except _UNLOADABLE as error:
+        raise _refusal(folder, "its tokenizer does not load", error, hub) from error
     if not tokenizer.is_fast:
         raise UserError(
             folder, "", "its tokenizer is a slow one", "Use a model with tokenizer.json"
@@ -46,26 +61,29 @@ def load_model(
     """The causal language model of a Hugging Face folder (or the hub), in evaluation mode.
 
     Raises:
-        UserError: the folder is no whole model folder with safetensors.
+        UserError: the folder is no whole model folder with safetensors, or needs code of its own.
     """
-    remedy = "Give a Hugging Face folder with config.json and whole safetensors"
     try:
         model, report = AutoModelForCausalLM.from_pretrained(
             folder,
             local_files_only=not hub,
+            trust_remote_code=False,
             use_safetensors=True,
             dtype=dtype,
             output_loading_info=True,
         )
-    except (OSError, ValueError, SafetensorError) as error:
-        reason = str(error).splitlines()[0].rstrip(".")
-        problem = f"it does not load as a causal language model ({reason})"
-        raise UserError(folder, "", problem, remedy) from error
+    except _UNLOADABLE as error:
+        raise _refusal(folder, "it does not load as a causal language model", error, hub) from error
     if report["missing_keys"]:
         missing = sorted(report["missing_keys"])
         problem = f"{len(missing)} weights are missing, {missing[0]} among them"
-        raise UserError(folder, "model.safetensors", problem, remedy)
+        raise UserError(folder, "model.safetensors", problem, _WHOLE)
     return model.to(device).eval()
+
+
+def _refusal(folder: str | Path, problem: str, error: Exception, hub: bool) -> UserError:
+    reason = " ".join(str(error).split())[:300].rstrip(".") or type(error).__name__
+    return UserError(folder, "", f"{problem} ({reason})", _FETCHED if hub else _WHOLE)
 
 
 def each_model(

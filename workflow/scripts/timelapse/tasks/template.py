@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise, permutations, product
+from math import factorial, prod
 from pathlib import Path
 
 from timelapse.errors import UserError
@@ -14,6 +15,7 @@ from timelapse.violations import advice
 END = "end"
 _PLACE = re.compile(r"\{([A-Za-z][A-Za-z0-9_]*)(?:\.([1-9][0-9]?))?\}")
 _MARK = "\0"
+_ORDERS = 1000
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,10 @@ def layouts(
             raise UserError(
                 source, f"templates.{name}", problem, f"Mention every place of the group {group!r}"
             )
+    orders_there = prod(factorial(len(orders[group])) for group in used)
+    if orders_there > _ORDERS:
+        problem = f"its groups can be ordered in {orders_there:,} ways, {_ORDERS:,} are the most"
+        raise UserError(source, f"templates.{name}", problem, "Use fewer or smaller groups")
     result = []
     for order in product(*(permutations(orders[group]) for group in used)):
         chosen = dict(zip(used, order, strict=True))

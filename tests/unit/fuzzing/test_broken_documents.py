@@ -1,0 +1,178 @@
+"""A thousand broken configs and a thousand broken specs: one clear error each, nothing else."""
+
+import random
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from fuzzing.mutations import broken
+from snakemake.common.configfile import load_configfile
+from snakemake.exceptions import WorkflowError
+
+from timelapse.errors import UserError
+from timelapse.figures.kinds import KINDS
+from timelapse.figures.overviews import offered, pictures
+from timelapse.preflight import checked
+from timelapse.results import results
+from timelapse.study import Study, read_config
+from timelapse.tasks.expansion import expand
+from timelapse.tasks.spec import TaskSpec
+
+ROOT = Path(__file__).parents[3]
+TASKS = sorted((ROOT / "tasks").glob("*.yaml"))
+WANTED = 1000
+CASES = 1250
+CONFIG = """\
+seed: 3
+store: .cache/timelapse
+activations: {dtype: float16, cap_gb: 1, rows: 10}
+models:
+  base:
+    embedded: {layers: 2, heads: 2, width: 16, mixture: {ioi2: 2, ambiguous3: 1}, steps: 6}
+  other: {hub: gpt2}
+runs:
+  tiny:
+    model: base
+    task: ioi2
+    evaluate: [ioi2]
+    controls: [ambiguous3]
+    steps: 4
+    seeds: [1, 2]
+    learning_rate: 1e-3
+    checkpoints: {every: 2}
+  plain: {model: other, task: ioi2, steps: 8, circuits: false, checkpoints: {log_spaced: 3}}
+probes:
+  win_rate: {prompts: 12}
+  attention: {prompts: 6, batch: 4, heads: [a1.h0], examples: [0, 5]}
+  edges: {prompts: 4, methods: [EAP-IG, node], ig_steps: 2, positions: true}
+comparison: {edges: 20, prompts: 4, resamples: 20, splits: 4}
+figures: {circuit: {edges: 5, corruption: pooled}, head_roles: {top: 3}}
+"""
+
+
+def parse(config: Path, tasks: Path) -> tuple[Study, dict[str, TaskSpec]]:
+    """What happens to a config and its specs when the Snakefile is parsed."""
+    read_config(config)
+    return checked(load_configfile(config), [config], tasks)
+
+
+def study_on(task: str) -> dict[str, Any]:
+    return {
+        "models": {"base": {"embedded": {"mixture": {task: 1}}}},
+        "runs": {"tuned": {"model": "base", "task": task, "steps": 20}},
+    }
+
+
+def paths_of(study: Study) -> list[str]:
+    """Every path that the rules make of a study's names."""
+    overviews = {name: pictures(run) for name, run in study.runs.items()}
+    found = results(study, {name: kind.table for name, kind in KINDS.items()}, overviews)
+    for run in study.runs.values():
+        found += [f"results/models/{run.model}", *run.checkpoints]
+        found += [f"logs/finetune/{run.name}.log"]
+        for task in run.tasks:
+            found += [f"results/datasets/{task}/test.parquet", *run.tables("edges", task)]
+        for page in offered(run):
+            found += page.inputs(run, run.task)
+    return found
+
+
+def fault_of(error: UserError, folder: Path) -> str | None:
+    """What an error lacks, if anything."""
+    text = str(error)
+    if not text.isprintable():
+        return "not one printable line"
+    if len(text) > 1500:
+        return f"{len(text)} characters"
+    if not (error.problem.strip() and error.remedy.strip() and error.remedy[0].isupper()):
+        return "no problem or no remedy"
+    if str(folder) not in error.source:
+        return "no file"
+    whole = ("the file", "the top level")
+    if not error.key and not error.problem.startswith(whole):
+        return "no key"
+    return None
+
+
+def sound(study: Study, specs: dict[str, TaskSpec]) -> str | None:
+    """What is wrong with a study that was accepted, if anything."""
+    part = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,200}")
+    for path in paths_of(study):
+        first, *others = path.split("/")
+        if first not in ("results", "logs") or not all(map(part.fullmatch, others)):
+            return f"the path {path!r}"
+    if not all(re.compile("|".join(names)) for names in (study.runs, study.tasks, study.models)):
+        return "names that are no wildcards"
+    for spec in specs.values():
+        next(expand(spec, study.seed, batch=4))
+    return None
+
+
+def run_cases(
+    folder: Path, text_of: Callable[[random.Random], str], attempt: Callable[[bytes], Any]
+) -> int:
+    """Try broken copies of documents; return how many were refused.
+
+    Raises:
+        AssertionError: listing those that were not told in one clear error.
+    """
+    refused, faults = 0, []
+    for seed in range(CASES):
+        rng = random.Random(seed)
+        content = broken(text_of(rng), rng)
+        try:
+            study, specs = attempt(content)
+        except UserError as error:
+            refused += 1
+            fault = fault_of(error, folder)
+            fault = fault and f"{fault}: {str(error)[:300]!r}"
+        except (WorkflowError, Exception) as error:
+            fault = f"{type(error).__name__}: {str(error)[:300]}"
+        else:
+            try:
+                fault = sound(study, specs)
+            except Exception as error:
+                fault = f"accepted, then {type(error).__name__}: {str(error)[:300]}"
+        if fault:
+            faults.append(f"case {seed}: {fault}")
+    assert not faults, f"{len(faults)} faults\n" + "\n".join(faults[:20])
+    return refused
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("project")
+    shutil.copytree(ROOT / "tasks", folder / "tasks")
+    return folder
+
+
+def test_every_broken_config_is_told_in_one_clear_error(folder: Path) -> None:
+    shipped = [CONFIG, (ROOT / "config.yaml").read_text()]
+
+    def attempt(content: bytes) -> Any:
+        (folder / "config.yaml").write_bytes(content)
+        return parse(folder / "config.yaml", folder / "tasks")
+
+    refused = run_cases(folder, lambda rng: rng.choice((CONFIG, *shipped)), attempt)
+    assert refused >= WANTED
+
+
+def test_every_broken_spec_is_told_in_one_clear_error(folder: Path) -> None:
+    chosen: list[Path] = []
+
+    def text_of(rng: random.Random) -> str:
+        chosen[:] = [rng.choice(TASKS)]
+        return chosen[0].read_text()
+
+    def attempt(content: bytes) -> Any:
+        (folder / "broken").mkdir(exist_ok=True)
+        (folder / "broken" / chosen[0].name).write_bytes(content)
+        config = folder / "config.yaml"
+        config.write_text(yaml.safe_dump(study_on(chosen[0].stem)))
+        return parse(config, folder / "broken")
+
+    assert run_cases(folder, text_of, attempt) >= WANTED
