@@ -1,0 +1,175 @@
+"""A real Slurm on this machine, with the partitions cpu and gpu, for as long as it is needed.
+
+The GPUs are stand-ins: Slurm allocates them and sets CUDA_VISIBLE_DEVICES, and no CUDA is there.
+`python tests/slurm/cluster.py` keeps one up until Ctrl-C.
+"""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+PORT = 26817
+PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "setpriv")
+# The only place that the plugin's job steps look at.
+LINK = Path("/etc/slurm/slurm.conf")
+NODES = ("cpu1", "gpu1")
+# What Slurm says of a job at the moment it starts on its node: only then GRES is shown.
+PROLOG = """\
+#!/bin/sh
+/usr/bin/scontrol --oneliner --details show job "$SLURM_JOB_ID" > {folder}/started/.$SLURM_JOB_ID
+mv {folder}/started/.$SLURM_JOB_ID {folder}/started/$SLURM_JOB_ID
+"""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A running Slurm; `folder` holds its configuration, state, logs and records."""
+
+    folder: Path
+
+    def ask(self, *command: str) -> str:
+        """What a command of Slurm's prints."""
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        if done.returncode != 0:
+            raise RuntimeError(f"{' '.join(command)}: {done.stderr}")
+        return done.stdout
+
+    @property
+    def is_ready(self) -> bool:
+        states = self.ask("sinfo", "--noheader", "--Node", "--format=%N %T").splitlines()
+        return sorted(states) == [f"{node} idle" for node in NODES]
+
+    def cancel_all(self) -> None:
+        if jobs := self.ask("squeue", "--noheader", "--format=%A").split():
+            self.ask("scancel", *jobs)
+            wait_until(lambda: not self.ask("squeue", "--noheader"), "the end of all jobs", 60)
+
+
+def why_not() -> str | None:
+    """Why no Slurm can be started here."""
+    missing = [program for program in PROGRAMS if shutil.which(program) is None]
+    host = socket.gethostname().partition(".")[0]
+    if missing:
+        return f"no Slurm to test with: {', '.join(missing)} not found (tests/slurm/install.sh)"
+    if os.geteuid() != 0:
+        return "Slurm's daemons need root"
+    if LINK.exists() and not LINK.is_symlink():
+        return f"this machine belongs to another Slurm: {LINK}"
+    try:
+        address = socket.gethostbyname(host)
+    except OSError:
+        address = "nothing"
+    if not address.startswith("127."):
+        return f"{host} leads to {address}: put '127.0.0.1 {host}' first in /etc/hosts"
+    return None
+
+
+@contextmanager
+def running_cluster() -> Iterator[Cluster]:
+    """Start the daemons; end all jobs and daemons at the end, whatever happens meanwhile."""
+    with ExitStack() as to_undo:
+        folder = Path(tempfile.mkdtemp(prefix="slurm-", dir="/tmp"))
+        to_undo.callback(shutil.rmtree, folder, ignore_errors=True)
+        _configure(folder)
+        LINK.parent.mkdir(exist_ok=True)
+        LINK.unlink(missing_ok=True)
+        LINK.symlink_to(folder / "slurm.conf")
+        to_undo.callback(LINK.unlink)
+        cluster = Cluster(folder)
+        to_undo.enter_context(
+            _daemon(
+                *("munged", "--foreground", f"--socket={folder}/munge.socket"),
+                *(f"--key-file={folder}/munge.key", f"--pid-file={folder}/munge.pid"),
+                *(f"--log-file={folder}/log/munged.log", f"--seed-file={folder}/munge.seed"),
+            )
+        )
+        wait_until((folder / "munge.socket").exists, "munged", 20)
+        config = f"{folder}/slurm.conf"
+        to_undo.enter_context(_daemon("slurmctld", "-D", "-f", config))
+        for node in NODES:
+            to_undo.enter_context(_daemon("slurmd", "-D", "-f", config, "-N", node))
+        try:
+            wait_until(lambda: cluster.is_ready, "the nodes", 60)
+        except TimeoutError as error:
+            for log in sorted((folder / "log").iterdir()):
+                error.add_note(f"{log.name}: ... {log.read_text()[-2000:]}")
+            raise
+        to_undo.callback(cluster.cancel_all)
+        yield cluster
+
+
+def wait_until(holds: Callable[[], object], what: str, seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            if holds():
+                return
+            error = None
+        except RuntimeError as refused:
+            error = refused
+        if time.monotonic() > end:
+            raise TimeoutError(f"waited {seconds} s for {what}") from error
+        time.sleep(0.2)
+
+
+def _configure(folder: Path) -> None:
+    folder.chmod(0o755)
+    for name in ("state", "log", "started", *(f"spool-{node}" for node in NODES)):
+        (folder / name).mkdir()
+    values = {
+        "host": socket.gethostname().partition(".")[0],
+        "folder": folder,
+        **{"port": PORT, "port_cpu": PORT + 1, "port_gpu": PORT + 2},
+    }
+    template = Path(__file__).with_name("slurm.conf").read_text()
+    (folder / "slurm.conf").write_text(template.format(**values))
+    # A stand-in for a GPU has to be a device.
+    for number in (0, 1):
+        (folder / f"nvidia{number}").symlink_to("/dev/null")
+    gpus = f"AutoDetect=off\nNodeName=gpu1 Name=gpu File={folder}/nvidia[0-1]\n"
+    (folder / "gres.conf").write_text(gpus)
+    # Slurm 22.05 loads a cgroup plugin even if nothing uses it; this one needs no systemd.
+    (folder / "cgroup.conf").write_text("CgroupPlugin=cgroup/v1\nCgroupAutomount=no\n")
+    (folder / "prolog").write_text(PROLOG.format(folder=folder))
+    (folder / "prolog").chmod(0o755)
+    (folder / "munge.key").touch(0o600)
+    (folder / "munge.key").write_bytes(os.urandom(128))
+
+
+@contextmanager
+def _daemon(*command: str) -> Iterator[None]:
+    """A daemon that ends with this block, and with this process even if that is killed."""
+    process = subprocess.Popen(
+        ["setpriv", "--pdeathsig", "TERM", *command],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={name: value for name, value in os.environ.items() if not name.startswith("SLURM_")},
+        start_new_session=True,
+    )
+    try:
+        yield
+    finally:
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+if __name__ == "__main__":
+    if reason := why_not():
+        raise SystemExit(reason)
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    with suppress(KeyboardInterrupt), running_cluster() as cluster:
+        print(cluster.ask("sinfo") + f"State and logs: {cluster.folder}. Ctrl-C stops it.", flush=True)
+        signal.pause()

@@ -1,0 +1,171 @@
+"""A tiny study through profiles/slurm on a real Slurm, judged by Slurm's own records."""
+
+import subprocess
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from cluster import Cluster, wait_until
+from projects import CONFIG, Project, new_project
+from records import Job, jobs
+
+pytestmark = pytest.mark.slurm
+
+RUN = "results/runs/tiny"
+STEPS = ("000000", "000002", "000004")
+GPU_RULES = {
+    *("train_embedded", "finetune_tiny"),
+    *("win_rate_tiny", "logit_diff_tiny", "patching_tiny", "attention_tiny"),
+    *("head_roles_tiny", "logit_lens_tiny"),
+    *("edges_tiny", "control_edges_tiny", "faithfulness_tiny", "transfer_tiny"),
+}
+CPU_RULES = {
+    *("expand_task", "compare_tiny", "export_circuits_tiny", "summarise_tiny"),
+    *("draw_run_overview", "draw_film_tiny"),
+}
+# Every rule, and as few jobs as that takes.
+TARGETS = (
+    *(f"{RUN}/ioi3/{probe}/step-000000.parquet" for probe in ("patching", "attention")),
+    *(f"{RUN}/ioi3/{probe}/step-000000.parquet" for probe in ("head_roles", "logit_lens")),
+    f"{RUN}/ioi3/faithfulness/step-000000.parquet",
+    f"{RUN}/ioi3/circuits/step-000004.graphml",
+    f"{RUN}/ioi3/figures/head.gif",
+    f"{RUN}/figures/win_rate.png",
+    f"{RUN}/summary.md",
+)
+# Of the shipped profile only what is about a big cluster and long jobs.
+SMALL = ("--jobs", "4", "--slurm-init-seconds-before-status-checks", "1")
+CANCELLED = "finetune_tiny"
+FAILING = "compare_tiny"
+FAIL_ONCE = """\
+import pathlib
+
+if not pathlib.Path("failed").exists():
+    pathlib.Path("failed").touch()
+    raise SystemExit("made to fail, once")
+"""
+
+
+@dataclass(frozen=True)
+class Studied:
+    """The study as it came out of the cluster, and the jobs that Slurm ran for it."""
+
+    project: Project
+    jobs: list[Job]
+
+    def of(self, rule: str) -> list[Job]:
+        return [job for job in self.jobs if job.rule == rule]
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    project = _project(tmp_path_factory.mktemp("local") / "study")
+    done = project.snakemake("--cores", "2", *TARGETS)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return project
+
+
+@pytest.fixture(scope="module")
+def studied(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Studied:
+    """The study, with one job cancelled while it ran and another made to fail once."""
+    project = _project(tmp_path_factory.mktemp("cluster") / "study")
+    script = project.folder / "workflow/scripts/compare.py"
+    script.write_text(FAIL_ONCE + script.read_text())
+    submitted = _submit(project, *TARGETS)
+    try:
+        wait_until(lambda: _running(cluster, CANCELLED) or submitted.poll() is not None, CANCELLED, 300)
+        cluster.ask("scancel", *_running(cluster, CANCELLED))
+        submitted.wait(600)
+    finally:
+        submitted.terminate()
+    output = (project.folder / "output").read_text()
+    assert submitted.returncode == 0, output
+    return Studied(project, jobs(cluster.folder))
+
+
+def test_every_gpu_rule_ran_on_the_gpu_partition_with_a_gpu_and_no_other_rule_did(
+    studied: Studied,
+) -> None:
+    assert {job.rule for job in studied.jobs} == GPU_RULES | CPU_RULES
+    for job in studied.jobs:
+        if job.rule in GPU_RULES:
+            assert (job.partition, job.node) == ("gpu", "gpu1"), job
+            assert job.gpus in ("gpu:1(IDX:0)", "gpu:1(IDX:1)"), job
+        else:
+            assert (job.partition, job.node, job.gpus) == ("cpu", "cpu1", ""), job
+
+
+def test_jobs_have_the_cpus_that_their_rules_ask_for(studied: Studied) -> None:
+    training = {"train_embedded", "finetune_tiny"}
+    for job in studied.jobs:
+        assert job.cpus == (2 if job.rule in training else 1), job
+
+
+def test_a_job_that_is_cancelled_while_it_runs_is_submitted_again(studied: Studied) -> None:
+    first, second = studied.of(CANCELLED)
+    assert (first.state, second.state) == ("CANCELLED", "COMPLETED")
+    assert first.number < second.number
+
+
+def test_a_job_that_fails_once_is_submitted_again(studied: Studied) -> None:
+    first, second = studied.of(FAILING)
+    assert (first.state, second.state) == ("FAILED", "COMPLETED")
+    assert first.number < second.number
+
+
+def test_nothing_else_ran_twice(studied: Studied) -> None:
+    rules = [job.rule for job in studied.jobs if job.state != "COMPLETED"]
+    assert sorted(rules) == sorted([CANCELLED, FAILING])
+
+
+def test_the_log_of_a_failed_job_is_kept_and_of_others_not(studied: Studied) -> None:
+    logs = {path.stem: path for path in (studied.project.folder / "logs/slurm").rglob("*.log")}
+    failed = studied.of(FAILING)[0]
+    assert set(logs) == {str(failed.number), str(studied.of(CANCELLED)[0].number)}
+    assert "made to fail, once" in logs[str(failed.number)].read_text()
+
+
+def test_the_study_is_the_one_that_a_local_run_makes(studied: Studied, local: Project) -> None:
+    files = _results(local)
+    assert files == _results(studied.project)
+    assert {Path(target) for target in TARGETS} <= files
+    for file in files:
+        here, there = local.folder / file, studied.project.folder / file
+        if file.name == "training.parquet":
+            assert _without_seconds(here).equals(_without_seconds(there))
+        else:
+            assert here.read_bytes() == there.read_bytes(), file
+
+
+def _project(folder: Path) -> Project:
+    """The tiny study on one task: one job a rule, where that can be."""
+    return new_project(folder, CONFIG.replace("evaluate: [ioi2, ioi3]", "evaluate: [ioi3]"))
+
+
+def _submit(project: Project, *arguments: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "snakemake", "--profile", "profiles/slurm", *SMALL]
+    with (project.folder / "output").open("wb") as output:
+        return subprocess.Popen(
+            [*command, *arguments], cwd=project.folder, stdout=output, stderr=subprocess.STDOUT
+        )
+
+
+def _running(cluster: Cluster, rule: str) -> list[str]:
+    lines = cluster.ask("squeue", "--noheader", "--states=RUNNING", "--format=%A %k").splitlines()
+    return [number for number, comment in map(str.split, lines) if comment == f"rule_{rule}"]
+
+
+def _results(project: Project) -> set[Path]:
+    found: Iterable[Path] = (project.folder / "results").rglob("*")
+    return {
+        path.relative_to(project.folder)
+        for path in found
+        if path.is_file() and not path.name.startswith(".snakemake")
+    }
+
+
+def _without_seconds(file: Path):
+    return pq.read_table(file).drop(["seconds"])
