@@ -1,5 +1,6 @@
 # make run   installs what is locked and runs the default study
 # make test  checks the code and runs all tests
+# make test-slurm  runs a small study on a Slurm that it starts here; needs root and apt-get
 VENV ?= .venv
 PYTHON ?= python3
 CORES ?= all
@@ -9,13 +10,17 @@ LOCK := requirements.lock
 # Threads that wait by spinning are many times slower on a shared machine.
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: run test lint format lock clean
+.PHONY: run test test-slurm lint format lock clean
 
 run: $(INSTALLED)
 	$(BIN)/snakemake --cores $(CORES)
 
 test: lint
 	$(BIN)/python -m pytest
+
+test-slurm: $(INSTALLED)
+	tests/slurm/install.sh
+	$(BIN)/python -m pytest -m slurm tests/slurm
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
@@ -31,7 +36,7 @@ format: $(INSTALLED)
 
 # The local part of a version (+cpu) depends on where the lock was made.
 lock: $(INSTALLED)
-	$(BIN)/pip-compile --quiet --extra dev --strip-extras --allow-unsafe --no-header \
+	$(BIN)/pip-compile --quiet --extra dev --extra slurm --strip-extras --allow-unsafe --no-header \
 	    --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
 	    --output-file $(LOCK) pyproject.toml
 	sed -i 's/^\(torch==[0-9.]*\)+.*/\1/' $(LOCK)

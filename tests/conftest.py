@@ -1,6 +1,5 @@
 """A tiny study, run once from end to end, and copies of it to change things in."""
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,7 +19,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
 @pytest.fixture
 def copy(finished: Project, tmp_path: Path) -> Project:
     """A copy of the finished study, to be changed at will."""
-    return Project(Path(shutil.copytree(finished.folder, tmp_path / "copy", symlinks=True)))
+    return finished.copied_to(tmp_path / "copy")
 
 
 @pytest.fixture

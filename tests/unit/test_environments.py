@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,8 @@ def test_figures_need_no_torch() -> None:
 
 
 def test_everything_that_the_project_asks_for_is_locked() -> None:
-    for requirement in [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["dev"]]:
+    extras = chain.from_iterable(PROJECT["optional-dependencies"].values())
+    for requirement in [*PROJECT["dependencies"], *extras]:
         name, _, version = requirement.partition("==")
         assert name in LOCK
         assert version in ("", LOCK[name])

@@ -97,6 +97,9 @@ class Project:
         """What the Snakemake that was started last has printed."""
         return (self.folder / "printed").read_text()
 
+    def copied_to(self, folder: Path) -> "Project":
+        return Project(Path(shutil.copytree(self.folder, folder, symlinks=True)))
+
     def planned(self, *arguments: str) -> dict[str, int]:
         """How many jobs of each rule a dry run lists, without `all`."""
         done = self.snakemake("-n", *arguments)

@@ -1,0 +1,102 @@
+"""The profiles: what they make of a rule that says `gpu=1`, and that their keys exist."""
+
+import contextlib
+import os
+import re
+from collections import Counter
+
+import fake_slurm
+import pytest
+import yaml
+import yte
+from fake_slurm import Submission
+from projects import ROOT, Project
+
+PROFILES = {
+    path.parent.name: yaml.safe_load(path.read_text())
+    for path in sorted(ROOT.glob("profiles/*/config.yaml"))
+}
+
+GPU_RULES = {
+    *("train_embedded", "finetune_tiny"),
+    *("win_rate_tiny", "logit_diff_tiny", "patching_tiny", "attention_tiny"),
+    *("head_roles_tiny", "logit_lens_tiny"),
+    *("edges_tiny", "control_edges_tiny", "faithfulness_tiny", "transfer_tiny"),
+}
+TRAINING = {"train_embedded", "finetune_tiny"}
+
+
+@pytest.fixture(scope="module")
+def submissions(
+    finished: Project, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Project, list[Submission]]:
+    """How every job of the tiny study is submitted to Slurm."""
+    folder = tmp_path_factory.mktemp("slurm")
+    project = finished.copied_to(folder / "study")
+    slurm = fake_slurm.install(folder / "fake", finished.folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", f"{slurm.folder}/bin:{os.environ['PATH']}")
+        done = project.snakemake(
+            *("--profile", "profiles/slurm", "--forceall"),
+            *("--slurm-init-seconds-before-status-checks", "1"),
+        )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return project, slurm.submissions()
+
+
+def test_every_job_of_the_study_is_submitted_once(submissions) -> None:
+    project, calls = submissions
+    assert Counter(call.rule for call in calls) == project.planned("--forceall")
+
+
+def test_rules_that_say_gpu_go_to_the_gpu_partition_and_no_other_does(submissions) -> None:
+    for call in submissions[1]:
+        expected = ("gpu", 1) if call.rule in GPU_RULES else ("cpu", 0)
+        assert (call.partition, call.gpus) == expected, call
+    assert {call.rule for call in submissions[1]} >= GPU_RULES
+
+
+def test_a_job_asks_for_as_many_cpus_as_its_rule_has_threads(submissions) -> None:
+    for call in submissions[1]:
+        assert call.cpus == (2 if call.rule in TRAINING else 1), call
+
+
+def test_every_job_says_what_memory_and_time_it_needs(submissions) -> None:
+    for call in submissions[1]:
+        assert 100 <= call.mem_mb <= 64_000, call
+        assert 1 <= call.minutes <= 24 * 60, call
+
+
+def test_a_failed_job_gets_more_of_both_when_it_is_tried_again() -> None:
+    defaults = PROFILES["slurm"]["default-resources"]
+    for name in ("mem_mb", "runtime"):
+        once, twice = (eval(defaults[name], {"attempt": attempt}) for attempt in (1, 2))
+        assert 0 < once < twice
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_every_key_of_a_profile_is_an_option(finished: Project, name: str) -> None:
+    options = set(re.findall(r"--([a-z][a-z-]+)", finished.snakemake("--help").stdout))
+    of_a_plugin = {key for key in PROFILES[name] if key.startswith(f"{name}-")} - options
+    assert set(PROFILES[name]) - of_a_plugin <= options | {"executor"}
+    assert not of_a_plugin or name == "kubernetes"
+
+
+def test_no_profile_but_lsf_names_a_rule() -> None:
+    """The plugin for LSF knows nothing of GPUs: there the list has to be complete."""
+    assert [name for name, profile in PROFILES.items() if "set-resources" in profile] == ["lsf"]
+
+
+def test_the_profile_for_lsf_lists_the_rules_that_use_the_gpu(finished: Project) -> None:
+    with contextlib.chdir(finished.folder):
+        profile = yte.process_yaml((ROOT / "profiles/lsf/config.yaml").read_text())
+    assert set(profile["set-resources"]) == GPU_RULES
+    expected = {"lsf_queue": "gpu", "lsf_extra": "-gpu num=1"}
+    assert all(resources == expected for resources in profile["set-resources"].values())
+
+
+def test_the_store_on_scratch_goes_on_top_of_another_profile(finished: Project) -> None:
+    profiles = ("--profile", "profiles/slurm", "--workflow-profile", "profiles/scratch")
+    done = finished.snakemake("-n", *profiles, "store_report")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert set(PROFILES["scratch"]) >= set(PROFILES["default"]) - {"cores"}
