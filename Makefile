@@ -1,6 +1,7 @@
-# make run   installs what is locked and runs the default study
-# make test  checks the code and runs all tests
-# make test-slurm  runs a small study on a Slurm that it starts here; needs root and apt-get
+# make run         installs what is locked and runs the default study
+# make install     installs only
+# make test        checks the code and runs all tests but those on a cluster
+# make test-slurm  runs a tiny study on a Slurm that it starts here; needs root and Debian
 VENV ?= .venv
 PYTHON ?= python3
 CORES ?= all
@@ -10,10 +11,12 @@ LOCK := requirements.lock
 # Threads that wait by spinning are many times slower on a shared machine.
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: run test test-slurm lint format lock clean
+.PHONY: run install test test-slurm lint format lock clean
 
 run: $(INSTALLED)
 	$(BIN)/snakemake --cores $(CORES)
+
+install: $(INSTALLED)
 
 test: lint
 	$(BIN)/python -m pytest

@@ -169,7 +169,10 @@ def _daemon(*command: str) -> Iterator[None]:
 if __name__ == "__main__":
     if reason := why_not():
         raise SystemExit(reason)
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, signal.default_int_handler)
     with suppress(KeyboardInterrupt), running_cluster() as cluster:
-        print(cluster.ask("sinfo") + f"State and logs: {cluster.folder}. Ctrl-C stops it.", flush=True)
+        print(
+            cluster.ask("sinfo") + f"State and logs: {cluster.folder}. Ctrl-C stops it.", flush=True
+        )
         signal.pause()

@@ -76,7 +76,9 @@ def studied(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Studi
     script.write_text(FAIL_ONCE + script.read_text())
     submitted = _submit(project, *TARGETS)
     try:
-        wait_until(lambda: _running(cluster, CANCELLED) or submitted.poll() is not None, CANCELLED, 300)
+        wait_until(
+            lambda: _running(cluster, CANCELLED) or submitted.poll() is not None, CANCELLED, 300
+        )
         cluster.ask("scancel", *_running(cluster, CANCELLED))
         submitted.wait(600)
     finally:

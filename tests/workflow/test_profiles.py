@@ -100,3 +100,8 @@ def test_the_store_on_scratch_goes_on_top_of_another_profile(finished: Project) 
     done = finished.snakemake("-n", *profiles, "store_report")
     assert done.returncode == 0, done.stdout + done.stderr
     assert set(PROFILES["scratch"]) >= set(PROFILES["default"]) - {"cores"}
+
+
+def test_the_documentation_explains_every_key_of_the_slurm_profile_and_no_other() -> None:
+    table = re.findall(r"^\| `([a-z-]+)` \|", (ROOT / "docs/cluster.md").read_text(), re.M)
+    assert table == list(PROFILES["slurm"])
