@@ -172,7 +172,6 @@ if __name__ == "__main__":
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, signal.default_int_handler)
     with suppress(KeyboardInterrupt), running_cluster() as cluster:
-        print(
-            cluster.ask("sinfo") + f"State and logs: {cluster.folder}. Ctrl-C stops it.", flush=True
-        )
+        print(cluster.ask("sinfo"), end="")
+        print(f"State and logs: {cluster.folder}. Ctrl-C stops it.", flush=True)
         signal.pause()

@@ -77,10 +77,11 @@ def studied(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Studi
     submitted = _submit(project, *TARGETS)
     try:
         wait_until(
-            lambda: _running(cluster, CANCELLED) or submitted.poll() is not None, CANCELLED, 300
+            lambda: _running(cluster, CANCELLED) or submitted.poll() is not None, CANCELLED, 400
         )
-        cluster.ask("scancel", *_running(cluster, CANCELLED))
-        submitted.wait(600)
+        for number in _running(cluster, CANCELLED):
+            cluster.ask("scancel", number)
+        submitted.wait(900)
     finally:
         submitted.terminate()
     output = (project.folder / "output").read_text()

@@ -6,7 +6,6 @@ A job is done by putting back what its rule has made in a study that is finished
 import argparse
 import base64
 import json
-import os
 import re
 import shutil
 import sys
@@ -107,7 +106,7 @@ def _sbatch(folder: Path, call: list[str]) -> str:
         else:
             new = target.with_name(f".{number}-{target.name}")
             shutil.copyfile(source, new)
-            os.replace(new, target)
+            new.replace(target)
     return str(number)
 
 
