@@ -7,14 +7,23 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Job:
-    """One job of Slurm's; `gpus` names the devices that were allocated to it."""
+    """One job of Slurm's, or one task of a job array.
+
+    Attributes:
+        number: its own id, also as a task.
+        array: the id of the job array that it is a task of.
+        gpus: the devices that were allocated to it.
+        minutes: its time limit.
+    """
 
     number: int
+    array: int | None
     rule: str
     partition: str
     node: str
     gpus: str
     cpus: int
+    minutes: int
     state: str
 
 
@@ -32,17 +41,24 @@ def jobs(folder: Path) -> list[Job]:
     ]
 
 
+def rule_of(comment: str) -> str:
+    """The rule that the plugin has written into a job's comment."""
+    match = re.fullmatch(r"rule_(.+?)(_wildcards_.*)?", comment)
+    assert match is not None, comment
+    return match[1]
+
+
 def _job(start: dict[str, str], end: dict[str, str]) -> Job:
     assert start["Partition"] == end["Partition"] and start["NodeList"] == end["NodeList"]
-    comment = re.fullmatch(r"rule_(.+?)(_wildcards_.*)?", start["Comment"])
-    assert comment is not None, start["Comment"]
     return Job(
         number=int(start["JobId"]),
-        rule=comment[1],
+        array=int(start["ArrayJobId"]) if "ArrayJobId" in start else None,
+        rule=rule_of(start["Comment"]),
         partition=end["Partition"],
         node=end["NodeList"],
         gpus=start["GRES"],
         cpus=int(start["NumCPUs"]),
+        minutes=int(end["TimeLimit"]),
         state=end["JobState"],
     )
 

@@ -9,22 +9,17 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from cluster import Cluster, wait_until
-from projects import CONFIG, Project, new_project
-from records import Job, jobs
+from gpu_rules import GPU_RULES, TRAINING, kind
+from projects import CONFIG, ROOT, Project, new_project
+from records import Job, jobs, rule_of
 
 pytestmark = pytest.mark.slurm
 
 RUN = "results/runs/tiny"
 STEPS = ("000000", "000002", "000004")
-GPU_RULES = {
-    *("train_embedded", "finetune_tiny"),
-    *("win_rate_tiny", "logit_diff_tiny", "patching_tiny", "attention_tiny"),
-    *("head_roles_tiny", "logit_lens_tiny"),
-    *("edges_tiny", "control_edges_tiny", "faithfulness_tiny", "transfer_tiny"),
-}
 CPU_RULES = {
-    *("expand_task", "compare_tiny", "export_circuits_tiny", "summarise_tiny"),
-    *("draw_run_overview", "draw_film_tiny"),
+    *("expand_task", "compare", "export_circuits", "summarise"),
+    *("draw_run_overview", "draw_film"),
 }
 # Every rule, and as few jobs as that takes.
 TARGETS = (
@@ -38,8 +33,8 @@ TARGETS = (
 )
 # Of the shipped profile only what is about a big cluster and long jobs.
 SMALL = ("--jobs", "4", "--slurm-init-seconds-before-status-checks", "1")
-CANCELLED = "finetune_tiny"
-FAILING = "compare_tiny"
+CANCELLED = "finetune"
+FAILING = "compare"
 FAIL_ONCE = """\
 import pathlib
 
@@ -57,7 +52,7 @@ class Studied:
     jobs: list[Job]
 
     def of(self, rule: str) -> list[Job]:
-        return [job for job in self.jobs if job.rule == rule]
+        return [job for job in self.jobs if kind(job.rule) == rule]
 
 
 @pytest.fixture(scope="module")
@@ -84,33 +79,27 @@ def studied(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Studi
         submitted.wait(900)
     finally:
         submitted.terminate()
-    output = (project.folder / "output").read_text()
-    assert submitted.returncode == 0, output
+    assert submitted.returncode == 0, (project.folder / "output").read_text()
     return Studied(project, jobs(cluster.folder))
 
 
 def test_every_gpu_rule_ran_on_the_gpu_partition_with_a_gpu_and_no_other_rule_did(
     studied: Studied,
 ) -> None:
-    assert {job.rule for job in studied.jobs} == GPU_RULES | CPU_RULES
-    for job in studied.jobs:
-        if job.rule in GPU_RULES:
-            assert (job.partition, job.node) == ("gpu", "gpu1"), job
-            assert job.gpus in ("gpu:1(IDX:0)", "gpu:1(IDX:1)"), job
-        else:
-            assert (job.partition, job.node, job.gpus) == ("cpu", "cpu1", ""), job
+    assert {kind(job.rule) for job in studied.jobs} == GPU_RULES | CPU_RULES
+    _assert_where(studied.jobs)
 
 
 def test_jobs_have_the_cpus_that_their_rules_ask_for(studied: Studied) -> None:
-    training = {"train_embedded", "finetune_tiny"}
     for job in studied.jobs:
-        assert job.cpus == (2 if job.rule in training else 1), job
+        assert job.cpus == (2 if kind(job.rule) in TRAINING else 1), job
 
 
 def test_a_job_that_is_cancelled_while_it_runs_is_submitted_again(studied: Studied) -> None:
     first, second = studied.of(CANCELLED)
     assert (first.state, second.state) == ("CANCELLED", "COMPLETED")
     assert first.number < second.number
+    assert first.minutes < second.minutes
 
 
 def test_a_job_that_fails_once_is_submitted_again(studied: Studied) -> None:
@@ -120,7 +109,7 @@ def test_a_job_that_fails_once_is_submitted_again(studied: Studied) -> None:
 
 
 def test_nothing_else_ran_twice(studied: Studied) -> None:
-    rules = [job.rule for job in studied.jobs if job.state != "COMPLETED"]
+    rules = [kind(job.rule) for job in studied.jobs if job.state != "COMPLETED"]
     assert sorted(rules) == sorted([CANCELLED, FAILING])
 
 
@@ -143,6 +132,43 @@ def test_the_study_is_the_one_that_a_local_run_makes(studied: Studied, local: Pr
             assert here.read_bytes() == there.read_bytes(), file
 
 
+@pytest.mark.skipif(
+    "granularity:" not in (ROOT / "workflow/schemas/config.schema.yaml").read_text(),
+    reason="the config has no key `granularity`",
+)
+def test_checkpoints_are_measured_one_by_one_as_tasks_of_a_job_array(
+    cluster: Cluster, studied: Studied, local: Project, tmp_path: Path
+) -> None:
+    project = studied.project.copied_to(tmp_path / "study")
+    tables = [f"{RUN}/ioi3/win_rate/step-{step}.parquet" for step in STEPS]
+    for table in tables:
+        project.remove(table)
+    before = {job.number for job in jobs(cluster.folder)}
+    arguments = ("--config", "granularity=checkpoint", "--slurm-array-jobs", "all")
+    submitted = _submit(project, *arguments, *tables)
+    try:
+        submitted.wait(300)
+    finally:
+        submitted.terminate()
+    assert submitted.returncode == 0, (project.folder / "output").read_text()
+    added = [job for job in jobs(cluster.folder) if job.number not in before]
+    assert [(kind(job.rule), job.state) for job in added] == [("win_rate", "COMPLETED")] * 3
+    assert len({job.array for job in added}) == 1
+    _assert_where(added)
+    for table in tables:
+        assert (project.folder / table).read_bytes() == (local.folder / table).read_bytes()
+
+
+def _assert_where(ran: list[Job]) -> None:
+    """Jobs of rules that say `gpu=1` had a GPU on the gpu partition, all others were elsewhere."""
+    for job in ran:
+        if kind(job.rule) in GPU_RULES:
+            assert (job.partition, job.node) == ("gpu", "gpu1"), job
+            assert job.gpus in ("gpu:1(IDX:0)", "gpu:1(IDX:1)"), job
+        else:
+            assert (job.partition, job.node, job.gpus) == ("cpu", "cpu1", ""), job
+
+
 def _project(folder: Path) -> Project:
     """The tiny study on one task: one job a rule, where that can be."""
     return new_project(folder, CONFIG.replace("evaluate: [ioi2, ioi3]", "evaluate: [ioi3]"))
@@ -158,7 +184,8 @@ def _submit(project: Project, *arguments: str) -> subprocess.Popen[bytes]:
 
 def _running(cluster: Cluster, rule: str) -> list[str]:
     lines = cluster.ask("squeue", "--noheader", "--states=RUNNING", "--format=%A %k").splitlines()
-    return [number for number, comment in map(str.split, lines) if comment == f"rule_{rule}"]
+    names = [line.split(maxsplit=1) for line in lines]
+    return [number for number, comment in names if kind(rule_of(comment)) == rule]
 
 
 def _results(project: Project) -> set[Path]:
