@@ -28,32 +28,24 @@ class Job:
 
 
 def jobs(folder: Path) -> list[Job]:
-    """All jobs that have started and ended, in the order of their submission."""
+    """All jobs so far, in the order of their submission; none may still run."""
     ended = {
         int(fields["JobId"]): fields
         for fields in map(_fields, (folder / "completed").read_text().splitlines())
     }
     started = sorted(folder.glob("started/[0-9]*"), key=lambda path: int(path.name))
-    return [
-        _job(_fields(path.read_text()), ended[int(path.name)])
-        for path in started
-        if int(path.name) in ended
-    ]
-
-
-def rule_of(comment: str) -> str:
-    """The rule that the plugin has written into a job's comment."""
-    match = re.fullmatch(r"rule_(.+?)(_wildcards_.*)?", comment)
-    assert match is not None, comment
-    return match[1]
+    return [_job(_fields(path.read_text()), ended[int(path.name)]) for path in started]
 
 
 def _job(start: dict[str, str], end: dict[str, str]) -> Job:
     assert start["Partition"] == end["Partition"] and start["NodeList"] == end["NodeList"]
+    # Written by the plugin.
+    comment = re.fullmatch(r"rule_(.+?)(_wildcards_.*)?", start["Comment"])
+    assert comment is not None, start["Comment"]
     return Job(
         number=int(start["JobId"]),
         array=int(start["ArrayJobId"]) if "ArrayJobId" in start else None,
-        rule=rule_of(start["Comment"]),
+        rule=comment[1],
         partition=end["Partition"],
         node=end["NodeList"],
         gpus=start["GRES"],

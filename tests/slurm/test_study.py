@@ -2,7 +2,8 @@
 
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from cluster import Cluster, wait_until
 from gpu_rules import GPU_RULES, TRAINING, kind
 from projects import CONFIG, ROOT, Project, new_project
-from records import Job, jobs, rule_of
+from records import Job, jobs
 
 pytestmark = pytest.mark.slurm
 
@@ -69,18 +70,15 @@ def studied(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Studi
     project = _project(tmp_path_factory.mktemp("cluster") / "study")
     script = project.folder / "workflow/scripts/compare.py"
     script.write_text(FAIL_ONCE + script.read_text())
-    submitted = _submit(project, *TARGETS)
-    try:
+    with _submitted(project, *TARGETS) as snakemake:
         wait_until(
-            lambda: _running(cluster, CANCELLED) or submitted.poll() is not None, CANCELLED, 400
+            lambda: _begun(project, CANCELLED) or snakemake.poll() is not None, CANCELLED, 400
         )
-        for number in _running(cluster, CANCELLED):
+        for number in _begun(project, CANCELLED):
             cluster.ask("scancel", number)
-        submitted.wait(900)
-    finally:
-        submitted.terminate()
-    assert submitted.returncode == 0, (project.folder / "output").read_text()
-    return Studied(project, jobs(cluster.folder))
+        snakemake.wait(900)
+    assert snakemake.returncode == 0, (project.folder / "output").read_text()
+    return Studied(project, _jobs(cluster))
 
 
 def test_every_gpu_rule_ran_on_the_gpu_partition_with_a_gpu_and_no_other_rule_did(
@@ -143,15 +141,12 @@ def test_checkpoints_are_measured_one_by_one_as_tasks_of_a_job_array(
     tables = [f"{RUN}/ioi3/win_rate/step-{step}.parquet" for step in STEPS]
     for table in tables:
         project.remove(table)
-    before = {job.number for job in jobs(cluster.folder)}
+    before = {job.number for job in studied.jobs}
     arguments = ("--config", "granularity=checkpoint", "--slurm-array-jobs", "all")
-    submitted = _submit(project, *arguments, *tables)
-    try:
-        submitted.wait(300)
-    finally:
-        submitted.terminate()
-    assert submitted.returncode == 0, (project.folder / "output").read_text()
-    added = [job for job in jobs(cluster.folder) if job.number not in before]
+    with _submitted(project, *arguments, *tables) as snakemake:
+        snakemake.wait(300)
+    assert snakemake.returncode == 0, (project.folder / "output").read_text()
+    added = [job for job in _jobs(cluster) if job.number not in before]
     assert [(kind(job.rule), job.state) for job in added] == [("win_rate", "COMPLETED")] * 3
     assert len({job.array for job in added}) == 1
     _assert_where(added)
@@ -174,25 +169,36 @@ def _project(folder: Path) -> Project:
     return new_project(folder, CONFIG.replace("evaluate: [ioi2, ioi3]", "evaluate: [ioi3]"))
 
 
-def _submit(project: Project, *arguments: str) -> subprocess.Popen[bytes]:
+@contextmanager
+def _submitted(project: Project, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Snakemake with the shipped profile; it ends with this block."""
     command = [sys.executable, "-m", "snakemake", "--profile", "profiles/slurm", *SMALL]
     with (project.folder / "output").open("wb") as output:
-        return subprocess.Popen(
+        snakemake = subprocess.Popen(
             [*command, *arguments], cwd=project.folder, stdout=output, stderr=subprocess.STDOUT
         )
+    try:
+        yield snakemake
+    finally:
+        snakemake.kill()
+        snakemake.wait()
 
 
-def _running(cluster: Cluster, rule: str) -> list[str]:
-    lines = cluster.ask("squeue", "--noheader", "--states=RUNNING", "--format=%A %k").splitlines()
-    names = [line.split(maxsplit=1) for line in lines]
-    return [number for number, comment in names if kind(rule_of(comment)) == rule]
+def _jobs(cluster: Cluster) -> list[Job]:
+    wait_until(lambda: not cluster.ask("squeue", "--noheader"), "the end of all jobs", 30)
+    return jobs(cluster.folder)
+
+
+def _begun(project: Project, rule: str) -> list[str]:
+    """The jobs of a rule that have written something."""
+    logs = (project.folder / "logs/slurm").glob(f"rule_{rule}_*/**/*.log")
+    return [log.stem for log in logs if log.stat().st_size]
 
 
 def _results(project: Project) -> set[Path]:
-    found: Iterable[Path] = (project.folder / "results").rglob("*")
     return {
         path.relative_to(project.folder)
-        for path in found
+        for path in (project.folder / "results").rglob("*")
         if path.is_file() and not path.name.startswith(".snakemake")
     }
 
