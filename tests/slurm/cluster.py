@@ -21,11 +21,14 @@ PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "setpriv")
 # The only place that the plugin's job steps look at.
 LINK = Path("/etc/slurm/slurm.conf")
 NODES = ("cpu1", "gpu1")
-# What Slurm says of a job at the moment it starts on its node: only then GRES is shown.
+# What Slurm says of a job at the moment it starts on its node: only then are its GPUs shown. Asked
+# for a job array, it tells of all its tasks.
 PROLOG = """\
 #!/bin/sh
-/usr/bin/scontrol --oneliner --details show job "$SLURM_JOB_ID" > {folder}/started/.$SLURM_JOB_ID
-mv {folder}/started/.$SLURM_JOB_ID {folder}/started/$SLURM_JOB_ID
+record={folder}/started/$SLURM_JOB_ID
+/usr/bin/scontrol --oneliner --details show job $SLURM_JOB_ID |
+    grep "^JobId=$SLURM_JOB_ID " > $record.new
+mv $record.new $record
 """
 
 

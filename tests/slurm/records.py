@@ -33,7 +33,7 @@ def jobs(folder: Path) -> list[Job]:
         int(fields["JobId"]): fields
         for fields in map(_fields, (folder / "completed").read_text().splitlines())
     }
-    started = sorted(folder.glob("started/[0-9]*"), key=lambda path: int(path.name))
+    started = sorted((folder / "started").iterdir(), key=lambda path: int(path.name))
     return [_job(_fields(path.read_text()), ended[int(path.name)]) for path in started]
 
 
