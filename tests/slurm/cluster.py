@@ -72,6 +72,9 @@ def why_not() -> str | None:
         address = "nothing"
     if not address.startswith("127."):
         return f"{host} leads to {address}: put '127.0.0.1 {host}' first in /etc/hosts"
+    with socket.socket() as probe:
+        if probe.connect_ex(("127.0.0.1", PORT)) == 0:
+            return f"port {PORT} is taken: does another Slurm of these tests run?"
     return None
 
 
