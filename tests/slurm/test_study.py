@@ -1,7 +1,6 @@
 """A tiny study through profiles/slurm on a real Slurm, judged by Slurm's own records."""
 
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -77,7 +76,7 @@ def studied(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Studi
         for number in _begun(project, CANCELLED):
             cluster.ask("scancel", number)
         snakemake.wait(900)
-    assert snakemake.returncode == 0, (project.folder / "output").read_text()
+    assert snakemake.returncode == 0, project.printed
     return Studied(project, _jobs(cluster))
 
 
@@ -145,7 +144,7 @@ def test_checkpoints_are_measured_one_by_one_as_tasks_of_a_job_array(
     arguments = ("--config", "granularity=checkpoint", "--slurm-array-jobs", "all")
     with _submitted(project, *arguments, *tables) as snakemake:
         snakemake.wait(300)
-    assert snakemake.returncode == 0, (project.folder / "output").read_text()
+    assert snakemake.returncode == 0, project.printed
     added = [job for job in _jobs(cluster) if job.number not in before]
     assert [(kind(job.rule), job.state) for job in added] == [("win_rate", "COMPLETED")] * 3
     assert len({job.array for job in added}) == 1
@@ -170,13 +169,9 @@ def _project(folder: Path) -> Project:
 
 
 @contextmanager
-def _submitted(project: Project, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+def _submitted(project: Project, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     """Snakemake with the shipped profile; it ends with this block."""
-    command = [sys.executable, "-m", "snakemake", "--profile", "profiles/slurm", *SMALL]
-    with (project.folder / "output").open("wb") as output:
-        snakemake = subprocess.Popen(
-            [*command, *arguments], cwd=project.folder, stdout=output, stderr=subprocess.STDOUT
-        )
+    snakemake = project.start("--profile", "profiles/slurm", *SMALL, *arguments)
     try:
         yield snakemake
     finally:
