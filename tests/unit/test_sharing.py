@@ -1,8 +1,11 @@
 """Shared folders: open to whoever the folder is open to, whatever the umask of the maker."""
 
+import multiprocessing
 import os
+import shutil
 import stat
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -89,3 +92,75 @@ def test_the_clock_is_that_of_the_files_and_leaves_nothing(tmp_path: Path) -> No
     (tmp_path / "file").touch()
     assert abs(now(tmp_path) - (tmp_path / "file").stat().st_mtime) < 60
     assert below(tmp_path) == [tmp_path / "file"]
+
+
+GROUP, ANN, BEN = 54321, 54322, 54323
+
+
+@pytest.fixture
+def lab() -> Iterator[Path]:
+    """A folder of a group of which two users are members."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can act as two users")
+    above = Path(tempfile.mkdtemp())
+    above.chmod(0o755)
+    store = above / "store"
+    store.mkdir()
+    os.chown(store, 0, GROUP)
+    store.chmod(0o2775)
+    yield store
+    shutil.rmtree(above)
+
+
+def act_as(user: int, act: Callable[..., None], *arguments: object) -> None:
+    def child() -> None:
+        os.umask(0o077)
+        os.setgroups([GROUP])
+        os.setgid(user)
+        os.setuid(user)
+        act(*arguments)
+
+    process = multiprocessing.get_context("fork").Process(target=child)
+    process.start()
+    process.join(60)
+    assert process.exitcode == 0
+
+
+def use_shelf(store: Path, old: bytes, new: bytes) -> None:
+    """What a user does with entries of another: read, mark as used, replace, remove, count."""
+    shelf = Shelf(store / "activations", 1000)
+    for entry in shelf.find("abkey"):
+        assert entry.read_bytes() == old
+        before = entry.stat().st_mtime_ns
+        shelf.touch(entry)
+        assert entry.stat().st_mtime_ns > before
+        assert shelf.drop(entry)
+    shelf.add("abkey", "n", new)
+    shelf.add("abkey", "n", new)
+    counted = shelf.contents().hits
+    shelf.count(True)
+    assert shelf.contents().hits == counted + 1
+
+
+def begin_training(store: Path) -> None:
+    with pytest.raises(ValueError), claimed(store, "key") as folder:
+        (folder / "state").mkdir()
+        (folder / "state" / "state.json").write_text("{}")
+        settle(folder / "state")
+        raise ValueError("killed")
+
+
+def end_training(store: Path) -> None:
+    with claimed(store, "key") as folder:
+        (folder / "state").rename(folder / "state.old")
+        shutil.rmtree(folder / "state.old")
+    assert not list((store / "training").iterdir())
+
+
+def test_members_of_a_group_use_each_others_entries_and_trainings(lab: Path) -> None:
+    act_as(ANN, use_shelf, lab, b"", b"of ann")
+    act_as(BEN, use_shelf, lab, b"of ann", b"of ben")
+    act_as(ANN, use_shelf, lab, b"of ben", b"of ann")
+    act_as(ANN, begin_training, lab)
+    act_as(BEN, end_training, lab)
+    assert {path.stat().st_gid for path in below(lab)} == {GROUP}

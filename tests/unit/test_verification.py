@@ -19,7 +19,7 @@ from timelapse.parquet import write
 from timelapse.provenance import SCRIPTS
 from timelapse.verification.files import SCHEMAS, fault_of
 from timelapse.verification.report import commands, report
-from timelapse.verification.results import Damage, verified
+from timelapse.verification.results import Damage, Verified, verified
 
 FRAMES = [
     np.random.default_rng(seed).integers(0, 256, (24, 32, 3)).astype(np.uint8) for seed in range(3)
@@ -137,6 +137,15 @@ def test_frames_are_asked_for_by_themselves() -> None:
     assert last == "snakemake 'results/runs/a run/ioi3/figures/head/step-000002.png'"
 
 
+def test_files_of_runs_of_other_studies_are_told_and_not_asked_for() -> None:
+    damages = [Damage(Path(f"results/runs/{run}/training.parquet"), "cut") for run in "ab"]
+    told = report(Verified(9, tuple(damages)), "snakemake", ["a"])
+    assert "    snakemake results/runs/a/training.parquet\n" in told
+    assert told.endswith("b is no run of this study: give --configfile of the one that made it\n")
+    alone = report(Verified(9, tuple(damages[1:])), "snakemake", ["a"])
+    assert "rm -r" not in alone
+
+
 def test_verification_needs_no_torch() -> None:
     code = "import sys, timelapse.verification.report as _; print('torch' in sys.modules)"
     done = subprocess.run(
@@ -147,4 +156,6 @@ def test_verification_needs_no_torch() -> None:
 
 def test_the_report_of_a_sound_study_is_a_count(tmp_path: Path) -> None:
     win_rate(tmp_path / "runs/tiny/ioi3/win_rate/step-000002.parquet")
-    assert report(verified(tmp_path, {}), "snakemake").startswith("1 files and model folders, all")
+    assert report(verified(tmp_path, {}), "snakemake", []).startswith(
+        "1 files and model folders, all"
+    )

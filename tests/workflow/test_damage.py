@@ -53,7 +53,7 @@ def test_every_damaged_file_is_named_and_the_printed_commands_mend_it(
     assert done.returncode == 1
     told = [line for line in done.stdout.splitlines() if not line.startswith("    ")]
     commands = [line.strip() for line in done.stdout.splitlines() if line.startswith("    ")]
-    assert len(told) == len(FLIPPED) + len(TRUNCATED) + 1
+    assert len(told) == len(FLIPPED) + len(TRUNCATED) + 2
     for file in (*FLIPPED, *TRUNCATED):
         folder, _, name = file.rpartition("/")
         place = f"{folder}: {name}: " if "checkpoints" in folder else f"{file}: "

@@ -15,7 +15,8 @@ def main(smk):
     program = Path(sys.executable).with_name("snakemake")
     if program.is_relative_to(Path.cwd()):
         program = program.relative_to(Path.cwd())
-    print(report(found, shlex.join([str(program), *smk.params.options])), end="")
+    command = shlex.join([str(program), *smk.params.options])
+    print(report(found, command, smk.params.frames), end="")
     if found.damages:
         sys.exit(1)
 
