@@ -17,6 +17,7 @@ include: "rules/probes.smk"
 include: "rules/circuits.smk"
 include: "rules/figures.smk"
 include: "rules/report.smk"
+include: "rules/verify.smk"
 
 
 rule all:

@@ -30,7 +30,6 @@ rule train_embedded:
         gpu=1,
     params:
         model=lambda wildcards: vars(STUDY.models[wildcards.model]),
-        store=STUDY.store,
     message:
         "Training the embedded model {wildcards.model} on its mixture"
     script:
@@ -78,7 +77,6 @@ for run in STUDY.runs.values():
             gpu=1,
         params:
             training=run.training,
-            store=STUDY.store,
         message:
             f"Fine-tuning {run.model} on {run.task}: run {run.name}"
         script:

@@ -14,6 +14,7 @@ ALLOWED = {
     "activations": {"models", "tasks"},
     "circuits": {"activations", "models", "tasks"},
     "probes": {"activations", "models", "tasks"},
+    "verification": {"models", "tasks"},
     "figures": {"circuits"},  # the graph of a circuit and its selection, which need no model
 }
 

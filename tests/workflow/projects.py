@@ -124,6 +124,18 @@ class Project:
         assert text.count(old) >= 1, f"{old!r} is not in {file}"
         path.write_text(text.replace(old, new))
 
+    def flip(self, file: str) -> None:
+        """Change one bit in the middle of a file."""
+        path = self.folder / file
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 1
+        path.write_bytes(content)
+
+    def truncate(self, file: str) -> None:
+        path = self.folder / file
+        content = path.read_bytes()
+        path.write_bytes(content[: len(content) * 2 // 3])
+
     def remove(self, file: str) -> None:
         path = self.folder / file
         assert path.exists(), file

@@ -172,13 +172,29 @@ def test_a_mistake_on_the_command_line_is_told_in_one_message(fresh, name: str) 
     assert hint in printed
 
 
-def test_a_damaged_table_is_named_in_the_job_log(copy: Project) -> None:
-    table = "results/runs/tiny/ioi3/logit_diff/step-000002.parquet"
-    (copy.folder / table).write_bytes(b"PAR1 not a table")
-    done = copy.snakemake("results/runs/tiny/ioi3/figures/layer.gif")
+TASK = "results/runs/tiny/ioi3"
+
+
+@pytest.mark.parametrize(
+    ("damaged", "target"),
+    [
+        (f"{TASK}/logit_diff/step-000002.parquet", f"{TASK}/figures/layer.gif"),
+        (f"{TASK}/edges/step-000002.parquet", f"{TASK}/circuits/step-000000.graphml"),
+        ("results/datasets/ioi3/test.parquet", f"{TASK}/win_rate/step-000000.parquet"),
+        (
+            "results/runs/tiny/checkpoints/step-000002/model.safetensors",
+            f"{TASK}/win_rate/step-000000.parquet",
+        ),
+        ("results/models/base/tokenizer.json", "results/runs/tiny/training.parquet"),
+    ],
+)
+def test_a_damaged_input_is_named_in_the_job_log(copy: Project, damaged: str, target: str) -> None:
+    copy.flip(damaged)
+    copy.remove(target)
+    done = copy.snakemake(target)
     printed = done.stdout + done.stderr
     assert done.returncode != 0
-    assert printed.count(f"error: {table}") == 1
+    assert printed.count(f"error: {damaged}: ") == 1
     assert "Traceback" not in printed
 
 

@@ -7,12 +7,12 @@ from job import start
 
 def main(smk):
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     from timelapse.circuits.comparison.heads import head_table
     from timelapse.circuits.comparison.table import ComparisonSettings, compare
     from timelapse.circuits.samples import EdgeSamples
     from timelapse.circuits.scored import ScoredEdges
+    from timelapse.parquet import read, write
 
     def by_task(paths, tasks=smk.params.tasks):
         """The files of each task; they are listed task by task."""
@@ -39,10 +39,10 @@ def main(smk):
     samples = opened(by_task(smk.input.edge_samples))
     controls = opened(by_task(smk.input.control_samples, smk.params.controls))
     compared = compare(task, samples, shape, settings, controls)
-    transfer = pq.read_table(smk.input.transfer).cast(compared.schema)
-    pq.write_table(pa.concat_tables([compared, transfer]), Path(smk.output.comparison))
+    transfer = read(smk.input.transfer, compared.schema).cast(compared.schema)
+    write(pa.concat_tables([compared, transfer]), Path(smk.output.comparison))
     heads = head_table(samples[task], shape, settings.resamples, settings.seed, task)
-    pq.write_table(heads, Path(smk.output.heads))
+    write(heads, Path(smk.output.heads))
 
 
 if "snakemake" in globals():

@@ -6,26 +6,24 @@ from job import start
 
 
 def main(smk):
-    import pyarrow.parquet as pq
     import torch
 
-    from timelapse.models.checkpoints import discard, publish, step_folder
+    from timelapse.models.checkpoints import publish, step_folder
+    from timelapse.models.checksums import checksums
     from timelapse.models.finetuning import finetune
-    from timelapse.provenance import fingerprint
+    from timelapse.models.trainings import claimed, training_key
+    from timelapse.parquet import write
 
     torch.set_num_threads(smk.threads)
     training, base, dataset = smk.params.training, Path(smk.input.model), Path(smk.input.dataset)
-    weights = sorted(file for file in base.iterdir() if not file.name.startswith("."))
-    key = fingerprint(
-        [*weights, dataset, *map(Path, smk.input.code)], [smk.rule, training, smk.threads]
-    )
-    folder = Path(smk.params.store, "training", key)
+    files = [dataset, *map(Path, smk.input.code)]
+    key = training_key(files, [training, checksums(base)])
     steps = tuple(training["steps"])
-    table = finetune(base, dataset, training["recipe"], steps, training["seed"], folder)
-    for step, checkpoint in zip(steps, smk.output.checkpoints, strict=True):
-        publish(step_folder(folder / "checkpoints", step), Path(checkpoint))
-    pq.write_table(table, smk.output.training)
-    discard(folder)
+    with claimed(Path(smk.config["store"]), key) as folder:
+        table = finetune(base, dataset, training["recipe"], steps, training["seed"], folder)
+        for step, checkpoint in zip(steps, smk.output.checkpoints, strict=True):
+            publish(step_folder(folder / "checkpoints", step), Path(checkpoint))
+        write(table, smk.output.training)
 
 
 if "snakemake" in globals():

@@ -6,15 +6,14 @@ from job import start
 
 
 def main(smk):
-    import pyarrow.parquet as pq
-
     from timelapse.circuits.summary.runs import collect
     from timelapse.circuits.summary.table import summary_table
     from timelapse.circuits.summary.text import summary_text
+    from timelapse.parquet import write
 
     runs = collect(smk.params.task, smk.input.comparisons, smk.input.heads, smk.input.win_rates)
     run = runs.pop(smk.params.run)
-    pq.write_table(summary_table([run, *runs.values()]), smk.output.table)
+    write(summary_table([run, *runs.values()]), smk.output.table)
     Path(smk.output.text).write_text(summary_text(run, runs.values()), encoding="utf-8")
 
 

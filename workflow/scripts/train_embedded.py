@@ -8,22 +8,21 @@ from job import start
 def main(smk):
     import torch
 
-    from timelapse.models.checkpoints import discard, publish, step_folder
+    from timelapse.models.checkpoints import publish, step_folder
     from timelapse.models.embedded import train_embedded
-    from timelapse.provenance import fingerprint
+    from timelapse.models.trainings import claimed, training_key
     from timelapse.tasks.dataset import read_texts
     from timelapse.tasks.spec import load_spec
 
     torch.set_num_threads(smk.threads)
     model, files = smk.params.model, [*smk.input.datasets, *smk.input.specs, *smk.input.code]
-    key = fingerprint(map(Path, files), [model, smk.threads])
-    folder = Path(smk.params.store, "training", key)
     words = {word for spec in smk.input.specs for word in load_spec(Path(spec)).words()}
     texts = {path.parent.name: read_texts(path) for path in map(Path, smk.input.datasets)}
-    train_embedded(model["settings"], sorted(words), texts, model["seed"], folder)
-    last = step_folder(folder / "checkpoints", model["settings"]["steps"])
-    publish(last, Path(smk.output[0]))
-    discard(folder)
+    key = training_key(map(Path, files), model)
+    with claimed(Path(smk.config["store"]), key) as folder:
+        train_embedded(model["settings"], sorted(words), texts, model["seed"], folder)
+        last = step_folder(folder / "checkpoints", model["settings"]["steps"])
+        publish(last, Path(smk.output[0]))
 
 
 if "snakemake" in globals():

@@ -7,7 +7,6 @@ from job import start
 
 def main(smk):
     import pyarrow as pa
-    import pyarrow.parquet as pq
     from tqdm import tqdm
 
     from timelapse.circuits.architecture import graph_of
@@ -20,6 +19,7 @@ def main(smk):
     from timelapse.circuits.transfer.transplant import transplants
     from timelapse.models.device import Device
     from timelapse.models.loading import each_bridge
+    from timelapse.parquet import write
     from timelapse.probes.sweep import first_prompts
 
     params, comparison = smk.params, smk.params.comparison
@@ -61,7 +61,7 @@ def main(smk):
                 transplants(base, bridge, step, shape, first, settings.batch),
                 transplants(bridge, base, first.step, shape, place, settings.batch),
             ]
-    pq.write_table(pa.concat_tables(tables), smk.output[0])
+    write(pa.concat_tables(tables), smk.output[0])
 
 
 if "snakemake" in globals():

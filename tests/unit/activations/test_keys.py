@@ -10,6 +10,7 @@ from tiny_models import WORDS, gpt2_config, llama_config, random_model
 from transformers import PreTrainedModel
 
 from timelapse.activations.keys import block_key, checkpoint_digest
+from timelapse.errors import UserError
 from timelapse.models.checkpoints import save_checkpoint
 from timelapse.models.loading import load_model, load_tokenizer
 from timelapse.models.tokenizer import word_tokenizer
@@ -67,6 +68,9 @@ def test_one_bit_of_a_weight_changes_the_digest(tmp_path: Path) -> None:
     content = bytearray(weights.read_bytes())
     content[-1] ^= 1
     weights.write_bytes(content)
+    with pytest.raises(UserError, match=f"{weights}: the file is damaged"):
+        checkpoint_digest(folder)
+    (folder / "checksums.json").unlink()
     assert checkpoint_digest(folder) != before
 
 
@@ -75,6 +79,7 @@ def test_the_same_weights_in_another_architecture_are_another_model(tmp_path: Pa
     before = checkpoint_digest(folder)
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, "rms_norm_eps": 1e-3}))
+    (folder / "checksums.json").unlink()
     assert checkpoint_digest(folder) != before
 
 

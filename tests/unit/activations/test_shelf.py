@@ -1,5 +1,6 @@
 """The store's files: whole or not there, under the cap, and safe with many writers."""
 
+import errno
 import multiprocessing
 import os
 import signal
@@ -171,6 +172,36 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match=r"file.*not a directory"):
         Shelf(tmp_path / "file", 1000).add("ka", "n", b"content")
+
+
+def test_who_may_not_write_is_told_how_it_is_shared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("timelapse.activations.shelf.rename", refuse)
+    with pytest.raises(UserError, match=r"permission denied.*docs/store\.md"):
+        Shelf(tmp_path, 1000).add("ka", "n", b"content")
+    assert not list(tmp_path.rglob("*.part"))
+
+
+def test_an_entry_that_cannot_be_removed_still_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelf = Shelf(tmp_path, 400)
+    add(shelf, "abcd", 100)
+    kept = shelf.find("ka")[0]
+    unlink = Path.unlink
+
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        if path == kept:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    add(shelf, "e", 100)
+    assert keys_on(shelf) == "acde"
 
 
 def test_the_report_tells_what_is_there_and_how_to_clear_it(tmp_path: Path) -> None:

@@ -4,7 +4,9 @@ import multiprocessing
 import os
 import shutil
 import signal
+import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ import torch
 from datasets import Dataset
 from transformers import AutoModelForCausalLM
 
+from timelapse.errors import UserError
 from timelapse.models.checkpoints import discard
 from timelapse.models.embedded import new_model
 from timelapse.models.finetuning import answer_examples, drawn_rows
@@ -111,6 +114,83 @@ def test_dropout_is_drawn_from_while_training(
 ) -> None:
     """Otherwise the tests around a kill would not see whether the generator is restored."""
     assert train_in(tmp_path, dropout=0.0)["loss"] != undisturbed[1]["loss"]
+
+
+def flip(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 4
+    file.write_bytes(content)
+
+
+def halve(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+@pytest.fixture(scope="module")
+def interrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a training that was killed between steps 9 and 12 has left."""
+    folder = tmp_path_factory.mktemp("interrupted")
+    train_in(folder)
+    shutil.rmtree(folder / "checkpoints" / "step-000012")
+    return folder
+
+
+def test_a_whole_state_is_continued_from(
+    interrupted: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = Path(shutil.copytree(interrupted, tmp_path / "training"))
+    kept = folder / "checkpoints" / "step-000008" / "model.safetensors"
+    written = kept.stat().st_mtime_ns
+    train_in(folder)
+    assert kept.stat().st_mtime_ns == written, "step 8 was trained again"
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("damage", [flip, halve, Path.unlink])
+@pytest.mark.parametrize(
+    "file",
+    [
+        "state/model.safetensors",
+        "state/optimizer.safetensors",
+        "state/random.safetensors",
+        "state/state.json",
+        "state/trainer_state.json",
+        "state/checksums.json",
+        "checkpoints/step-000005/model.safetensors",
+        "checkpoints/step-000008/config.json",
+    ],
+)
+def test_a_damaged_state_is_told_and_the_training_starts_over(
+    undisturbed: tuple[Path, pa.Table],
+    interrupted: Path,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    file: str,
+    damage: Callable[[Path], None],
+) -> None:
+    folder = Path(shutil.copytree(interrupted, tmp_path / "training"))
+    damage(folder / file)
+    table = train_in(folder)
+    (told,) = caplog.messages
+    assert str((folder / file).parent) in told and told.endswith("the training starts over")
+    assert bytes_of(folder / "checkpoints") == bytes_of(undisturbed[0] / "checkpoints")
+    assert table.drop(["seconds"]).equals(undisturbed[1].drop(["seconds"]))
+
+
+def test_a_training_whose_folder_is_taken_ends_with_one_message(tmp_path: Path) -> None:
+    folder, elsewhere = tmp_path / "training", tmp_path / "elsewhere"
+    taken = threading.Thread(target=rename_when_there, args=(folder, elsewhere))
+    taken.start()
+    with pytest.raises(UserError, match="the folder is gone"):
+        train_in(folder, slow=0.05)
+    taken.join()
+    assert not folder.exists()
+
+
+def rename_when_there(folder: Path, target: Path) -> None:
+    while not (folder / "checkpoints" / "step-000000").exists():
+        time.sleep(0.005)
+    folder.rename(target)
 
 
 @pytest.mark.parametrize("seen", ["state", "checkpoints/step-000005", "checkpoints/step-000008"])

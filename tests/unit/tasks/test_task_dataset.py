@@ -67,7 +67,7 @@ def _without(name: str) -> Callable[[pa.Table], pa.Table]:
         (
             lambda table: table.set_column(3, "answer", pa.array([1] * len(table))),
             "answer",
-            "the column is int64, but string is wanted",
+            "the column is not string (it is int64)",
         ),
     ],
 )
@@ -91,6 +91,7 @@ def test_a_file_that_cannot_be_read_is_refused(datasets: dict[str, Path], damage
         path.mkdir()
     elif damage != "missing":
         path.write_bytes(content[: len(content) // 2] if damage == "cut" else b"")
-    with pytest.raises(UserError, match="the dataset cannot be read") as caught:
+    problem = "does not exist" if damage == "missing" else "not a readable Parquet file"
+    with pytest.raises(UserError, match=problem) as caught:
         read_dataset(path)
     assert caught.value.source == str(path)

@@ -1,6 +1,5 @@
 """What activations are filed under: everything that they are computed from, and no path."""
 
-import hashlib
 import json
 from functools import cache
 from importlib.metadata import version
@@ -10,6 +9,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from timelapse.models.checksums import WEIGHTS, digest, verify
 from timelapse.provenance import SCRIPTS, fingerprint, library_files
 
 _LIBRARIES = ("torch", "transformers", "transformer-lens")
@@ -31,14 +31,15 @@ def checkpoint_digest(folder: Path) -> str:
     """A digest of a model folder's weights and architecture.
 
     The model that a run starts from and the run's step 0 have the same.
+
+    Raises:
+        UserError: a file is damaged.
     """
-    config = json.loads((folder / "config.json").read_text())
+    verify(folder)
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     for key in _NO_PART_OF_THE_MODEL:
         config.pop(key, None)
-    weights = []
-    for file in sorted(folder.glob("*.safetensors")):
-        with file.open("rb") as handle:
-            weights.append(hashlib.file_digest(handle, hashlib.blake2b).hexdigest())
+    weights = [digest(file) for file in sorted(folder.glob(f"*{WEIGHTS}"))]
     return fingerprint([], [config, weights])
 
 

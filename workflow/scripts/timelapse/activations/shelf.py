@@ -2,7 +2,8 @@
 
 An entry is a file that never changes. It is written under a temporary name, synced and renamed, so
 readers on any node see all of it or nothing, and two writers of one entry leave one of their equal
-files. An entry's time of modification is when it was last used.
+files. An entry's time of modification is when it was last used, by the clock of the file system.
+Entries and folders have the permissions of the shelf's folder, whatever their writer's umask.
 """
 
 import errno
@@ -10,7 +11,6 @@ import logging
 import os
 import shutil
 import socket
-import time
 import uuid
 from collections.abc import Iterator
 from contextlib import suppress
@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from timelapse.errors import UserError
+from timelapse.sharing import adopt_permissions, make_folder, now, rename, sync
 
 FOLDER = "activations"
 """Where a study's store keeps activations; beside it lie training states."""
@@ -32,6 +33,10 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 _REMEDY = (
     "Free space there, move `store` to a larger disk, halve the activations with "
     "`activations: {dtype: float16}`, or do without the store with `activations: {cap_gb: 0}`"
+)
+_OPEN = (
+    "Let everybody who shares the store write to it (see docs/store.md), name a folder of your own "
+    "as `store`, or do without with `activations: {cap_gb: 0}`"
 )
 _log = logging.getLogger(__name__)
 
@@ -77,39 +82,46 @@ class Shelf:
         entry = self.folder / key[:2] / f"{key}-{name}{_ENTRY}"
         part = entry.with_name(f".{entry.stem}.{uuid.uuid4().hex}{_PART}")
         try:
-            entry.parent.mkdir(parents=True, exist_ok=True)
+            self._make_folder(entry.parent)
             with part.open("xb") as file:
+                adopt_permissions(part)
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            part.replace(entry)
-            _sync_folder(entry.parent)
+            rename(part, entry)
+            sync(entry.parent)
         except OSError as error:
             with suppress(OSError):
                 part.unlink()
             raise self._refusal(error, len(content)) from error
 
     def touch(self, entry: Path) -> None:
-        """Note that an entry was used."""
+        """Note that an entry was used, if one may write to it."""
         with suppress(OSError):
             os.utime(entry)
 
-    def drop(self, entry: Path) -> None:
-        """Remove an entry; another process may have done so."""
-        with suppress(OSError):
-            entry.unlink()
+    def drop(self, entry: Path) -> bool:
+        """Remove an entry; another process may have done so.
+
+        Returns:
+            whether it is gone.
+        """
+        try:
+            entry.unlink(missing_ok=True)
+        except OSError as error:
+            return error.errno == errno.ESTALE
+        return True
 
     def count(self, found: bool) -> None:
         """Note a hit or a miss: a byte more in a file that only this host appends to."""
         if not self.cap:
             return
-        counts = self.folder / _COUNTS
+        counts = self.folder / _COUNTS / f"{'hits' if found else 'misses'}.{socket.gethostname()}"
         with suppress(OSError):
-            counts.mkdir(parents=True, exist_ok=True)
-            with (counts / f"{'hits' if found else 'misses'}.{socket.gethostname()}").open(
-                "ab"
-            ) as f:
-                f.write(b".")
+            self._make_folder(counts.parent)
+            with counts.open("ab") as file:
+                file.write(b".")
+            adopt_permissions(counts)
 
     def contents(self) -> Contents:
         """Look through the folder."""
@@ -125,6 +137,10 @@ class Shelf:
 
     def _counted(self, what: str) -> int:
         return sum(file.stat().st_size for file in self.folder.glob(f"{_COUNTS}/{what}.*"))
+
+    def _make_folder(self, folder: Path) -> None:
+        make_folder(self.folder)
+        make_folder(folder)
 
     def _entries(self) -> Iterator[tuple[int, int, Path]]:
         """When each entry was last used, its size and its file."""
@@ -143,15 +159,15 @@ class Shelf:
             for _, bytes_, path in entries:
                 if held + self._room <= self.cap:
                     break
-                self.drop(path)
-                held -= bytes_
+                if self.drop(path):
+                    held -= bytes_
         self._room -= size
 
     def _remove_abandoned(self) -> None:
         """Remove what killed writers have left."""
         for part in self.folder.glob(f"*/.*{_PART}"):
             with suppress(OSError):
-                if time.time() - part.stat().st_mtime > _ABANDONED:
+                if now(part.parent) - part.stat().st_mtime > _ABANDONED:
                     part.unlink()
 
     def _refusal(self, error: OSError, size: int) -> UserError:
@@ -159,7 +175,8 @@ class Shelf:
         problem = f"{size:,} bytes of activations cannot be written there ({reason}"
         if error.errno in _FULL:
             problem += f"; {self.free():,} bytes are free"
-        return UserError(self.folder, "", f"{problem})", _REMEDY)
+        denied = error.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
+        return UserError(self.folder, "", f"{problem})", _OPEN if denied else _REMEDY)
 
 
 def check_room(shelf: Shelf, wanted: int) -> None:
@@ -177,13 +194,3 @@ def check_room(shelf: Shelf, wanted: int) -> None:
     if growth > free:
         problem = f"{growth:,} bytes are needed for activations, {free:,} are free on its disk"
         raise UserError(shelf.folder, "", problem, _REMEDY)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a rename survive a crash of the machine, where the file system can."""
-    with suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

@@ -1,8 +1,10 @@
 """The content-addressed store of activations: tensors by key and name, shared by all who look."""
 
+import errno
 import hashlib
 import logging
 from collections.abc import Collection, Mapping
+from pathlib import Path
 
 from jaxtyping import Float
 from torch import Tensor
@@ -31,7 +33,7 @@ class Store:
             if not missing:
                 break
             try:
-                new = unpacked(entry, missing)
+                new = _read(entry, missing)
             except Damaged as damage:
                 _log.warning("%s; the entry is dropped and made again", damage)
                 self.shelf.drop(entry)
@@ -64,3 +66,18 @@ class Store:
         name = hashlib.blake2b("\0".join(sorted(tensors)).encode(), digest_size=8).hexdigest()
         if self.shelf.cap:
             self.shelf.add(key, name, packed(tensors))
+
+
+def _read(entry: Path, names: Collection[str]) -> dict[str, Float[Tensor, "*shape"]]:
+    """Read an entry, once more if another node has meanwhile put its equal in its place.
+
+    Raises:
+        Damaged: it is not what was written.
+        OSError: it cannot be read.
+    """
+    try:
+        return unpacked(entry, names)
+    except OSError as error:
+        if error.errno != errno.ESTALE:
+            raise
+        return unpacked(entry, names)

@@ -8,8 +8,9 @@ import numpy as np
 import pyarrow.compute as pc
 from jaxtyping import Float, Int
 
-from timelapse.circuits.reading import REBUILD, no_step, read_table, refuse_gaps
+from timelapse.circuits.reading import no_step, refuse_gaps
 from timelapse.errors import UserError
+from timelapse.parquet import REBUILD, read
 from timelapse.tables import EDGE_SAMPLES
 
 
@@ -38,7 +39,7 @@ class EdgeSamples:
         """
         files: dict[int, Path] = {}
         for path in map(Path, paths):
-            steps = read_table(path, EDGE_SAMPLES, ["step"])["step"]
+            steps = read(path, EDGE_SAMPLES, ["step"])["step"]
             files.update(dict.fromkeys(pc.unique(steps).to_pylist(), path))
         if not files:
             raise UserError("circuits", "", "no samples of edges were given", "Name a table")
@@ -81,13 +82,11 @@ class EdgeSamples:
         self, step: int
     ) -> tuple[Int[np.ndarray, "example"], Float[np.ndarray, "example edge"]]:
         path = self.files[step]
-        table = read_table(path, EDGE_SAMPLES)
+        table = read(path, EDGE_SAMPLES)
         chosen = pc.and_(pc.equal(table["step"], step), pc.equal(table["method"], self.method))
         table = table.filter(chosen)
         if not len(table):
-            there = ", ".join(
-                pc.unique(read_table(path, EDGE_SAMPLES, ["method"])["method"]).to_pylist()
-            )
+            there = ", ".join(pc.unique(read(path, EDGE_SAMPLES, ["method"])["method"]).to_pylist())
             raise UserError(
                 path, "method", f"no samples of method {self.method}", f"Choose among {there}"
             )

@@ -15,8 +15,9 @@ from jaxtyping import Float, Int
 
 from timelapse.circuits.graph import GraphShape
 from timelapse.circuits.naming import edge_numbers, shape_of
-from timelapse.circuits.reading import REBUILD, no_step, read_table, refuse_gaps
+from timelapse.circuits.reading import no_step, refuse_gaps
 from timelapse.errors import UserError
+from timelapse.parquet import REBUILD, read
 from timelapse.tables import EDGES
 
 Key = tuple[int, str, str]
@@ -54,7 +55,7 @@ class ScoredEdges:
         means: _ByKey = {}
         errors: _ByKey = {}
         for path in map(Path, paths):
-            part = cls.of(read_table(path, EDGES), path, shape)
+            part = cls.of(read(path, EDGES), path, shape)
             shape = part.shape
             files |= part.files
             means |= part.means

@@ -11,15 +11,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from jaxtyping import Float, Int
 
 from timelapse.errors import UserError
+from timelapse.parquet import REBUILD, read
 
 if TYPE_CHECKING:
     from timelapse.figures.plots import Key
 
-REBUILD = "Delete it and let the workflow build it again"
 Label = str | int | float
 
 
@@ -32,37 +31,8 @@ def read_tables(paths: Sequence[Path], schema: pa.Schema) -> pa.Table:
     if not paths:
         raise UserError("figures", "", "no table was given to draw", "Name at least one table")
     return pa.concat_tables(
-        [_read(Path(path), schema) for path in paths], promote_options="default"
+        [read(path, schema) for path in paths], promote_options="default"
     ).unify_dictionaries()
-
-
-def _read(path: Path, schema: pa.Schema) -> pa.Table:
-    strings = [field.name for field in schema if pa.types.is_string(field.type)]
-    try:
-        found = pq.read_schema(path).names
-        missing = [name for name in schema.names if name not in found]
-        if missing:
-            raise UserError(path, missing[0], "the table lacks this column", REBUILD)
-        with pq.ParquetFile(path, read_dictionary=strings) as file:
-            table = file.read(columns=schema.names)
-    except FileNotFoundError as error:
-        raise UserError(
-            path, "", "the table does not exist", "Let the workflow build it first"
-        ) from error
-    except (OSError, pa.ArrowInvalid) as error:
-        raise UserError(path, "", f"not a readable Parquet file ({error})", REBUILD) from error
-    if not len(table):
-        raise UserError(path, "", "the table has no rows", REBUILD)
-    columns = []
-    for field in schema:
-        kind = pa.dictionary(pa.int32(), pa.string()) if field.name in strings else field.type
-        try:
-            columns.append(table[field.name].cast(kind))
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-            raise UserError(
-                path, field.name, f"the column is not {field.type} ({error})", REBUILD
-            ) from error
-    return pa.table(dict(zip(schema.names, columns, strict=True)))
 
 
 def where(table: pa.Table, conditions: "Mapping[str, Key]", source: str | Path) -> pa.Table:

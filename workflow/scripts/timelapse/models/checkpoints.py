@@ -7,6 +7,12 @@ from pathlib import Path
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging
 
+from timelapse.models.checksums import write_checksums
+from timelapse.sharing import make_folder, settle
+
+GONE = ".gone"
+"""What the name of a folder that is being removed ends in."""
+
 
 def step_folder(checkpoints: Path, step: int) -> Path:
     """The folder of a step's checkpoint, e.g. `checkpoints/step-000008`."""
@@ -16,15 +22,15 @@ def step_folder(checkpoints: Path, step: int) -> Path:
 def save_checkpoint(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path
 ) -> None:
-    """Write a Hugging Face folder (config, safetensors, tokenizer) and rename it into place."""
+    """Write a Hugging Face folder (config, safetensors, tokenizer) with checksums, all at once."""
+    make_folder(folder.parent)
     part = folder.with_name(folder.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
     logging.disable_progress_bar()
     model.save_pretrained(part)
     tokenizer.save_pretrained(part)
-    for file in part.iterdir():
-        with file.open("rb") as handle:
-            os.fsync(handle.fileno())
+    write_checksums(part)
+    settle(part)
     shutil.rmtree(folder, ignore_errors=True)
     part.rename(folder)
 
@@ -43,7 +49,7 @@ def publish(source: Path, target: Path) -> None:
 
 def discard(folder: Path) -> None:
     """Remove a folder so that a kill meanwhile leaves it whole or gone, never in part."""
-    gone = folder.with_name(folder.name + ".gone")
+    gone = folder.with_name(folder.name + GONE)
     shutil.rmtree(gone, ignore_errors=True)
     folder.rename(gone)
     shutil.rmtree(gone)

@@ -19,6 +19,7 @@ from transformers import (
 from transformers.utils import logging
 
 from timelapse.errors import UserError
+from timelapse.models.checksums import WEIGHTS, verify
 
 if TYPE_CHECKING:
     from transformer_lens.model_bridge import TransformerBridge
@@ -39,9 +40,10 @@ def load_tokenizer(folder: str | Path, hub: bool = False) -> PreTrainedTokenizer
     """The tokenizer of a model folder, or of a name on the hub if it may be downloaded.
 
     Raises:
-        UserError: there is none, or none without code of its own; or it gives no character
-            offsets (a slow tokenizer).
+        UserError: there is none, or none without code of its own; or it is damaged, or gives no
+            character offsets (a slow tokenizer).
     """
+    verify(Path(folder), lambda name: not name.endswith(WEIGHTS))
     try:
         tokenizer = AutoTokenizer.from_pretrained(
             folder, local_files_only=not hub, trust_remote_code=False
@@ -61,8 +63,10 @@ def load_model(
     """The causal language model of a Hugging Face folder (or the hub), in evaluation mode.
 
     Raises:
-        UserError: the folder is no whole model folder with safetensors, or needs code of its own.
+        UserError: the folder is no whole model folder with safetensors, is damaged, or needs code
+            of its own.
     """
+    verify(Path(folder))
     try:
         model, report = AutoModelForCausalLM.from_pretrained(
             folder,

@@ -5,7 +5,7 @@ folder and renamed, so that a reader sees a whole state or none.
 """
 
 import json
-import os
+import logging
 import shutil
 import sys
 import time
@@ -32,12 +32,19 @@ from transformers import (
     TrainerState,
     TrainingArguments,
 )
-from transformers.utils import logging
+from transformers.utils import logging as transformers_logging
 
 from timelapse import tables
+from timelapse.errors import UserError
 from timelapse.models.checkpoints import save_checkpoint, step_folder
+from timelapse.models.checksums import verify, write_checksums
+from timelapse.sharing import make_folder, settle
 
-logging.set_verbosity_error()
+transformers_logging.set_verbosity_error()
+
+STATE = "state"
+"""Where in a training's folder its rolling state lies."""
+_log = logging.getLogger(__name__)
 
 IGNORED = -100
 """Label of a token that carries no loss."""
@@ -97,10 +104,13 @@ def train(
 
     Returns:
         the training table: a row a step.
+
+    Raises:
+        UserError: the folder vanishes meanwhile.
     """
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
-    state_folder = folder / "state"
+    make_folder(folder)
     tokens = np.cumsum(pc.list_value_length(examples.data["input_ids"]).to_numpy())
     arguments = TrainingArguments(
         output_dir=str(folder),
@@ -135,11 +145,31 @@ def train(
         for callback in trainer.callback_handler.callbacks
         if type(callback).__name__ != "PrinterCallback"
     ]
-    resume = str(state_folder) if state_folder.exists() else None
-    trainer.train(resume_from_checkpoint=resume)
+    trainer.train(resume_from_checkpoint=_whole_state(folder, recipe))
     film.bar.close()
     rows = [row | {"tokens": int(tokens[row["step"] * recipe.batch - 1])} for row in film.rows]
     return pa.Table.from_pylist(rows, schema=tables.TRAINING)
+
+
+def _whole_state(folder: Path, recipe: Recipe) -> str | None:
+    """The state to continue from, if it and the checkpoints kept until then are what was written.
+
+    A damaged one is removed: the training starts over.
+    """
+    state = folder / STATE
+    if not state.exists():
+        return None
+    try:
+        verify(state, required=True)
+        reached = TrainerState.load_from_json(str(state / "trainer_state.json")).global_step
+        for step in recipe.checkpoints:
+            if step <= reached:
+                verify(step_folder(folder / "checkpoints", step), required=True)
+    except UserError as error:
+        _log.warning("%s: %s; the training starts over", error.source, error.problem)
+        shutil.rmtree(state)
+        return None
+    return str(state)
 
 
 class _Film(TrainerCallback):
@@ -189,11 +219,19 @@ class _Film(TrainerCallback):
         if step in self.recipe.checkpoints:
             self._keep(step)
         if step % self.recipe.rolling == 0 and step < self.recipe.steps:
-            self.trainer.write_state(self.folder / "state", self.rows)
+            self._refuse_if_gone()
+            self.trainer.write_state(self.folder / STATE, self.rows)
 
     def _keep(self, step: int) -> None:
+        self._refuse_if_gone()
         target = step_folder(self.folder / "checkpoints", step)
         save_checkpoint(self.trainer.model, self.tokenizer, target)
+
+    def _refuse_if_gone(self) -> None:
+        """A process that was halted for long may have been taken for dead, see `trainings`."""
+        if not self.folder.is_dir():
+            problem = "the folder is gone: somebody has removed it, or goes on with this training"
+            raise UserError(self.folder, "", problem, "Run again")
 
 
 class _ResumableTrainer(Trainer):
@@ -208,10 +246,10 @@ class _ResumableTrainer(Trainer):
         return SequentialSampler(train_dataset or self.train_dataset)
 
     def write_state(self, folder: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Replace the state in `folder` in one rename."""
+        """Replace the state in `folder`; a kill meanwhile leaves a whole one or none."""
         part = folder.with_name(folder.name + ".part")
         shutil.rmtree(part, ignore_errors=True)
-        part.mkdir(parents=True)
+        part.mkdir()
         save_model(self.model, str(part / "model.safetensors"))
         optimizer = self.optimizer.state_dict()
         save_file(
@@ -237,9 +275,8 @@ class _ResumableTrainer(Trainer):
         }
         (part / "state.json").write_text(json.dumps(state, default=_plain))
         self.state.save_to_json(str(part / "trainer_state.json"))
-        for file in part.iterdir():
-            with file.open("rb") as handle:
-                os.fsync(handle.fileno())
+        write_checksums(part)
+        settle(part)
         old = folder.with_name(folder.name + ".old")
         shutil.rmtree(old, ignore_errors=True)
         if folder.exists():

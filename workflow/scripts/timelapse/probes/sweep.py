@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypeVar
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 from tqdm import tqdm
 
@@ -15,6 +14,7 @@ from timelapse.models.device import Device
 from timelapse.models.loading import load_tokenizer
 from timelapse.models.memory import FittingBatch
 from timelapse.models.prompts import Prompts, encode
+from timelapse.parquet import write
 from timelapse.tasks.dataset import read_dataset
 
 Model = TypeVar("Model")
@@ -83,6 +83,4 @@ def write_each(
         for name in by_name:
             table, path = tables[name], by_name[name][number]
             step = pa.array([int(checkpoint.name.removeprefix("step-"))] * len(table), pa.int32())
-            pq.write_table(
-                table.add_column(0, pa.field("step", pa.int32(), nullable=False), step), path
-            )
+            write(table.add_column(0, pa.field("step", pa.int32(), nullable=False), step), path)

@@ -5,14 +5,12 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from timelapse.errors import UserError
+from timelapse.parquet import REBUILD, read_all, typed, writer
 from timelapse.tasks.expansion import expand
 from timelapse.tasks.schema import dataset_schema
 from timelapse.tasks.spec import TaskSpec
-
-_REMAKE = "Delete the file and run the workflow again"
 
 
 def write_datasets(spec: TaskSpec, seed: int, paths: Mapping[str, Path]) -> None:
@@ -28,8 +26,7 @@ def write_datasets(spec: TaskSpec, seed: int, paths: Mapping[str, Path]) -> None
         writers = {}
         for split, path in paths.items():
             Path(path).parent.mkdir(parents=True, exist_ok=True)
-            writer = pq.ParquetWriter(path, schema, compression="zstd")
-            writers[split] = files.enter_context(writer)
+            writers[split] = files.enter_context(writer(path, schema))
         for split, rows in expand(spec, seed):
             if split in writers:
                 writers[split].write_batch(rows)
@@ -41,25 +38,12 @@ def read_dataset(path: str | Path) -> pa.Table:
     Raises:
         UserError: the file is missing or damaged, has other columns, or is empty.
     """
-    try:
-        table = pq.ParquetFile(path).read()
-    except (OSError, pa.ArrowInvalid) as error:
-        problem = f"the dataset cannot be read ({str(error).splitlines()[0].rstrip('.')})"
-        raise UserError(path, "", problem, _REMAKE) from error
+    table = read_all(path)
     expected = dataset_schema(corruption_names(table.schema))
-    for field in expected:
-        if field.name not in table.schema.names:
-            raise UserError(path, field.name, "the dataset lacks this column", _REMAKE)
-        kind = table.schema.field(field.name).type
-        if kind != field.type:
-            problem = f"the column is {kind}, but {field.type} is wanted"
-            raise UserError(path, field.name, problem, _REMAKE)
     if len(expected) == len(dataset_schema([])):
         problem = "the dataset has no corruption, no column corrupted_NAME"
-        raise UserError(path, "", problem, _REMAKE)
-    if not table.num_rows:
-        raise UserError(path, "", "the dataset has no rows", _REMAKE)
-    return table.select(expected.names)
+        raise UserError(path, "", problem, REBUILD)
+    return typed(table, path, expected)
 
 
 def corruption_names(schema: pa.Schema) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from timelapse.circuits.exports.circuit import Circuit, plain
 from timelapse.errors import UserError
+from timelapse.models.checksums import verify
 
 
 def importances(circuit: Circuit, d_model: int) -> str:
@@ -55,6 +56,7 @@ def width(config: Path) -> int:
     Raises:
         UserError: the file cannot be read or does not say.
     """
+    verify(config.parent, lambda name: name == config.name)
     try:
         document = json.loads(config.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from timelapse.circuits.comparison.verdict import Estimate, Verdict, ends, estimate, verdict
-from timelapse.circuits.reading import read_table
 from timelapse.errors import UserError
+from timelapse.parquet import read
 from timelapse.tables import COMPARISON, HEADS, WIN_RATE
 
 FIRST_TO_LAST = (
@@ -135,7 +135,7 @@ def _by_run(
     found: dict[str, dict[str, list[pa.Table]]] = {}
     for path in map(Path, paths):
         task, run = (path.parents[above + up - 1].name for up in (0, 1))
-        found.setdefault(run, {}).setdefault(task, []).append(read_table(path, schema))
+        found.setdefault(run, {}).setdefault(task, []).append(read(path, schema))
     return {
         run: {task: pa.concat_tables(tables) for task, tables in tasks.items()}
         for run, tasks in found.items()

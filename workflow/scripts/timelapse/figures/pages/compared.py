@@ -10,7 +10,7 @@ from jaxtyping import Float
 from timelapse import tables
 from timelapse.errors import UserError
 from timelapse.figures.pages.given import Given
-from timelapse.figures.reading import REBUILD
+from timelapse.parquet import REBUILD
 
 FILE = "comparison.parquet"
 

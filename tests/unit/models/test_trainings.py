@@ -1,0 +1,164 @@
+"""Trainings in one store: nobody disturbs a living one, and a dead one is continued."""
+
+import multiprocessing
+import os
+import signal
+import time
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import pytest
+
+from timelapse.models import trainings
+from timelapse.models.trainings import claimed
+
+FORK = multiprocessing.get_context("fork")
+
+
+def train(store: Path, machine: str, report: Connection) -> None:
+    """Claim a folder, tell which, leave a mark in it, and hold it until told to end."""
+    trainings._machine = lambda: machine  # type: ignore[assignment]
+    with claimed(store, "key") as folder:
+        seen = (folder / "mark").exists()
+        (folder / "mark").touch()
+        report.send((folder, seen))
+        report.recv()
+
+
+class Trainer:
+    """A process that trains on a machine of the name given."""
+
+    def __init__(self, store: Path, machine: str = "here") -> None:
+        self.pipe, theirs = FORK.Pipe()
+        self.process = FORK.Process(target=train, args=(store, machine, theirs), daemon=True)
+        self.process.start()
+        assert self.pipe.poll(60)
+        self.folder, self.adopted = self.pipe.recv()
+
+    def finish(self) -> None:
+        self.pipe.send(None)
+        self.process.join(60)
+        assert self.process.exitcode == 0
+
+    def kill(self) -> None:
+        os.kill(self.process.pid, signal.SIGKILL)
+        self.process.join(60)
+
+
+def silence(folder: Path, seconds: float) -> None:
+    then = time.time() - seconds
+    os.utime(folder / trainings.HEARTBEAT, (then, then))
+
+
+def left(store: Path) -> list[Path]:
+    return list((store / trainings.FOLDER).iterdir())
+
+
+def test_two_at_once_have_folders_of_their_own_and_leave_nothing(tmp_path: Path) -> None:
+    trainers = [Trainer(tmp_path), Trainer(tmp_path), Trainer(tmp_path, "elsewhere")]
+    assert len({trainer.folder for trainer in trainers}) == 3
+    assert not any(trainer.adopted for trainer in trainers)
+    for trainer in trainers:
+        trainer.finish()
+    assert left(tmp_path) == []
+
+
+def test_a_killed_training_is_continued_at_once_on_its_machine(tmp_path: Path) -> None:
+    first = Trainer(tmp_path)
+    first.kill()
+    second = Trainer(tmp_path)
+    assert second.adopted
+    assert not first.folder.exists()
+    second.finish()
+    assert left(tmp_path) == []
+
+
+def test_a_zombie_does_not_train(tmp_path: Path) -> None:
+    first = Trainer(tmp_path)
+    os.kill(first.process.pid, signal.SIGKILL)
+    os.waitid(os.P_PID, first.process.pid, os.WEXITED | os.WNOWAIT)
+    second = Trainer(tmp_path)
+    assert second.adopted
+    second.finish()
+    first.process.join()
+
+
+def test_a_killed_training_of_another_machine_is_continued_when_it_is_silent(
+    tmp_path: Path,
+) -> None:
+    first = Trainer(tmp_path, "elsewhere")
+    first.kill()
+    second = Trainer(tmp_path)
+    assert not second.adopted
+    silence(first.folder, trainings.SILENT + 60)
+    third = Trainer(tmp_path)
+    assert third.adopted
+    second.finish()
+    third.finish()
+    assert left(tmp_path) == []
+
+
+def test_a_process_of_the_same_number_is_not_the_owner(tmp_path: Path) -> None:
+    first = Trainer(tmp_path)
+    name = first.folder.name.split(".")
+    first.kill()
+    name[2], name[3] = str(os.getpid()), "1"
+    reused = first.folder.rename(first.folder.with_name(".".join(name)))
+    second = Trainer(tmp_path)
+    assert not second.adopted
+    silence(reused, trainings.SILENT + 60)
+    third = Trainer(tmp_path)
+    assert third.adopted
+    second.finish()
+    third.finish()
+
+
+def test_of_several_that_want_a_dead_one_one_gets_it(tmp_path: Path) -> None:
+    Trainer(tmp_path).kill()
+    trainers = [Trainer(tmp_path) for _ in range(4)]
+    assert sum(trainer.adopted for trainer in trainers) == 1
+    for trainer in trainers:
+        trainer.finish()
+    assert left(tmp_path) == []
+
+
+def test_the_furthest_is_continued_and_the_others_are_removed(tmp_path: Path) -> None:
+    dead = [Trainer(tmp_path) for _ in range(3)]
+    for trainer, step in zip(dead, (3, 9, 6), strict=True):
+        (trainer.folder / "state").mkdir()
+        (trainer.folder / "state" / "trainer_state.json").write_text(f'{{"global_step": {step}}}')
+        (trainer.folder / f"reached-{step}").touch()
+        trainer.kill()
+    last = Trainer(tmp_path)
+    assert (last.folder / "reached-9").exists()
+    last.finish()
+    assert left(tmp_path) == []
+
+
+def test_what_failed_is_kept_for_the_next(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="failed"), claimed(tmp_path, "key"):
+        raise ValueError("failed")
+    assert len(left(tmp_path)) == 1
+
+
+def test_other_trainings_are_removed_when_they_are_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / trainings.FOLDER / "other.elsewhere.1.1.00000000"
+    (folder / "checkpoints").mkdir(parents=True)
+    (folder / trainings.HEARTBEAT).touch()
+    (folder.parent / "third.elsewhere.1.1.00000000.gone").mkdir()
+    for seconds, kept in ((trainings.FORGOTTEN - 60, True), (trainings.FORGOTTEN + 60, False)):
+        silence(folder, seconds)
+        Trainer(tmp_path).finish()
+        assert left(tmp_path) == ([folder] if kept else [])
+
+
+def test_a_living_training_is_heard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trainings, "BEAT", 0.01)
+    with claimed(tmp_path, "key") as folder:
+        silence(folder, 9999)
+        deadline = time.monotonic() + 60
+        while trainings._silence(folder) > 60 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert trainings._silence(folder) <= 60

@@ -1,0 +1,166 @@
+"""Shared folders: open to whoever the folder is open to, whatever the umask of the maker."""
+
+import multiprocessing
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from timelapse.activations.shelf import Shelf
+from timelapse.models.trainings import claimed
+from timelapse.sharing import make_folder, now, rename, settle
+
+
+@pytest.fixture(params=[0o077, 0o022, 0o002])
+def umask(request: pytest.FixtureRequest) -> Iterator[int]:
+    before = os.umask(request.param)
+    yield request.param
+    os.umask(before)
+
+
+@pytest.fixture(params=[0o2775, 0o2770, 0o755, 0o700], ids=oct)
+def store(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    """A folder with permissions that somebody has chosen."""
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store").chmod(request.param)
+    return tmp_path / "store"
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def below(folder: Path) -> list[Path]:
+    return sorted(folder.rglob("*"))
+
+
+def test_the_store_is_as_open_as_its_folder(store: Path, umask: int) -> None:
+    shelf = Shelf(store / "activations", 1000)
+    shelf.add("abkey", "n", b"content")
+    shelf.count(True)
+    with claimed(store, "key") as folder:
+        make_folder(folder / "checkpoints")
+        (folder / "state").mkdir()
+        (folder / "state" / "state.json").write_text("{}")
+        settle(folder / "state")
+        made = {path: (path.is_dir(), mode(path)) for path in below(store)}
+    assert len(made) == 11
+    for path, (is_folder, found) in made.items():
+        assert found == mode(store) & (0o2777 if is_folder else 0o666), path
+
+
+def test_a_store_that_is_not_there_is_made_as_the_umask_says(tmp_path: Path, umask: int) -> None:
+    shelf = Shelf(tmp_path / "cache" / "store" / "activations", 1000)
+    shelf.add("abkey", "n", b"content")
+    assert mode(tmp_path / "cache" / "store") == 0o777 & ~umask
+    for path in below(shelf.folder):
+        assert mode(path) == (0o777 if path.is_dir() else 0o666) & ~umask, path
+
+
+def test_what_is_made_right_in_a_folder_for_everybody_is_private(
+    tmp_path: Path, umask: int
+) -> None:
+    (tmp_path / "scratch").mkdir()
+    (tmp_path / "scratch").chmod(0o1777)
+    make_folder(tmp_path / "scratch" / "store")
+    assert mode(tmp_path / "scratch" / "store") == 0o777 & ~umask
+
+
+def test_a_folder_that_is_there_stays_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir(mode=0o711)
+    (tmp_path / "there" / "file").touch()
+    make_folder(tmp_path / "there")
+    assert mode(tmp_path / "there") == 0o711
+    assert below(tmp_path) == [tmp_path / "there", tmp_path / "there" / "file"]
+
+
+def test_a_rename_whose_answer_was_lost_has_happened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "part").write_text("content")
+    (tmp_path / "part").rename(tmp_path / "entry")
+    rename(tmp_path / "part", tmp_path / "entry")
+    with pytest.raises(FileNotFoundError):
+        rename(tmp_path / "part", tmp_path / "other")
+
+
+def test_the_clock_is_that_of_the_files_and_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert abs(now(tmp_path) - (tmp_path / "file").stat().st_mtime) < 60
+    assert below(tmp_path) == [tmp_path / "file"]
+
+
+GROUP, ANN, BEN = 54321, 54322, 54323
+
+
+@pytest.fixture
+def lab() -> Iterator[Path]:
+    """A folder of a group of which two users are members."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can act as two users")
+    above = Path(tempfile.mkdtemp())
+    above.chmod(0o755)
+    store = above / "store"
+    store.mkdir()
+    os.chown(store, 0, GROUP)
+    store.chmod(0o2775)
+    yield store
+    shutil.rmtree(above)
+
+
+def act_as(user: int, act: Callable[..., None], *arguments: object) -> None:
+    def child() -> None:
+        os.umask(0o077)
+        os.setgroups([GROUP])
+        os.setgid(user)
+        os.setuid(user)
+        act(*arguments)
+
+    process = multiprocessing.get_context("fork").Process(target=child)
+    process.start()
+    process.join(60)
+    assert process.exitcode == 0
+
+
+def use_shelf(store: Path, old: bytes, new: bytes) -> None:
+    """What a user does with entries of another: read, mark as used, replace, remove, count."""
+    shelf = Shelf(store / "activations", 1000)
+    for entry in shelf.find("abkey"):
+        assert entry.read_bytes() == old
+        before = entry.stat().st_mtime_ns
+        shelf.touch(entry)
+        assert entry.stat().st_mtime_ns > before
+        assert shelf.drop(entry)
+    shelf.add("abkey", "n", new)
+    shelf.add("abkey", "n", new)
+    counted = shelf.contents().hits
+    shelf.count(True)
+    assert shelf.contents().hits == counted + 1
+
+
+def begin_training(store: Path) -> None:
+    with pytest.raises(ValueError), claimed(store, "key") as folder:
+        (folder / "state").mkdir()
+        (folder / "state" / "state.json").write_text("{}")
+        settle(folder / "state")
+        raise ValueError("killed")
+
+
+def end_training(store: Path) -> None:
+    with claimed(store, "key") as folder:
+        (folder / "state").rename(folder / "state.old")
+        shutil.rmtree(folder / "state.old")
+    assert not list((store / "training").iterdir())
+
+
+def test_members_of_a_group_use_each_others_entries_and_trainings(lab: Path) -> None:
+    act_as(ANN, use_shelf, lab, b"", b"of ann")
+    act_as(BEN, use_shelf, lab, b"of ann", b"of ben")
+    act_as(ANN, use_shelf, lab, b"of ben", b"of ann")
+    act_as(ANN, begin_training, lab)
+    act_as(BEN, end_training, lab)
+    assert {path.stat().st_gid for path in below(lab)} == {GROUP}

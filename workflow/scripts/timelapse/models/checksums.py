@@ -1,0 +1,98 @@
+"""The checksums of a model folder or a training state: written along, verified when it is read.
+
+Free of torch. Folders from elsewhere have none and are taken as they are.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+from timelapse.errors import UserError
+
+FILE = "checksums.json"
+WEIGHTS = ".safetensors"
+_REMEDY = "Delete the folder and run again; if you changed it on purpose, delete its checksums.json"
+
+
+def write_checksums(folder: Path) -> None:
+    """Note the checksum of every file of a folder."""
+    found = {path.name: digest(path) for path in _files(folder)}
+    (folder / FILE).write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
+
+
+def checksums(folder: Path) -> dict[str, str]:
+    """The checksums of a folder's files by name: as they were written, computed if none were.
+
+    Raises:
+        UserError: the file of checksums is damaged.
+    """
+    if (folder / FILE).exists():
+        return _written(folder)
+    return {path.name: digest(path) for path in _files(folder)}
+
+
+def verify(
+    folder: Path, of: Callable[[str], bool] = lambda name: True, required: bool = False
+) -> None:
+    """Compare the files of a folder with the checksums that were written along, if any were.
+
+    Args:
+        folder: a model folder, or a training's state.
+        of: which files, by name; all if not given.
+        required: whether checksums must have been written along.
+
+    Raises:
+        UserError: one is missing, is not what was written, or is a file of weights too many.
+    """
+    if not required and not (folder / FILE).exists():
+        return
+    written = _written(folder)
+    for name in filter(of, written):
+        try:
+            sound = digest(folder / name) == written[name]
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            problem = f"the file cannot be read ({reason})"
+            raise UserError(folder / name, "", problem, _REMEDY) from error
+        if not sound:
+            problem = "the file is damaged (its checksum is not the one that was written)"
+            raise UserError(folder / name, "", problem, _REMEDY)
+    for path in _files(folder):
+        if path.suffix == WEIGHTS and path.name not in written and of(path.name):
+            problem = f"this file is no part of the model ({FILE} does not name it)"
+            raise UserError(path, "", problem, _REMEDY)
+
+
+def _written(folder: Path) -> dict[str, str]:
+    try:
+        found = json.loads((folder / FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        found = None
+    if not isinstance(found, dict) or not all(
+        Path(name).name == name and isinstance(value, str) for name, value in found.items()
+    ):
+        raise UserError(folder / FILE, "", "the checksums are damaged or missing", _REMEDY)
+    return found
+
+
+def _files(folder: Path) -> list[Path]:
+    """The files that belong to a folder; hidden ones are others' notes."""
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.is_file() and path.name != FILE and not path.name.startswith(".")
+    )
+
+
+def digest(path: Path) -> str:
+    """The checksum of a file; a file that has not been touched since is not read again."""
+    found = path.stat()
+    return _digest(path, found.st_ino, found.st_size, found.st_mtime_ns)
+
+
+@cache
+def _digest(path: Path, *_: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, hashlib.blake2b).hexdigest()

@@ -1,0 +1,1 @@
+"""Stage: verification. Is every file of a study what was written? Free of torch."""

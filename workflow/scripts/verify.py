@@ -1,0 +1,25 @@
+"""Rule verify: every file under results/ is looked at; what is damaged is told, and what to do."""
+
+import shlex
+import sys
+from pathlib import Path
+
+from job import start
+
+
+def main(smk):
+    from timelapse.verification.report import report
+    from timelapse.verification.results import verified
+
+    found = verified(Path("results"), smk.params.frames)
+    program = Path(sys.executable).with_name("snakemake")
+    if program.is_relative_to(Path.cwd()):
+        program = program.relative_to(Path.cwd())
+    command = shlex.join([str(program), *smk.params.options])
+    print(report(found, command, smk.params.frames), end="")
+    if found.damages:
+        sys.exit(1)
+
+
+if "snakemake" in globals():
+    start(main, snakemake)
