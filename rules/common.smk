@@ -7,7 +7,7 @@ sys.path.insert(0, str(SCRIPTS))
 
 from timelapse.errors import UserError
 from timelapse.preflight import check_circuit_size, check_embedded_models
-from timelapse.provenance import library_files
+from timelapse.provenance import code_digest
 from timelapse.results import results
 from timelapse.study import read_study
 from timelapse.tasks.spec import load_spec

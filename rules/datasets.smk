@@ -1,11 +1,7 @@
 # Task specs -> Parquet datasets, one file per split.
-EXPAND_TASK = SCRIPTS / "expand_task.py"
-
-
 rule expand_task:
     input:
         spec="tasks/{task}.yaml",
-        code=library_files(EXPAND_TASK),
     output:
         train="results/datasets/{task}/train.parquet",
         validation="results/datasets/{task}/validation.parquet",
@@ -15,6 +11,7 @@ rule expand_task:
     conda:
         "../envs/figures.yaml"
     params:
+        code=code_digest(SCRIPTS / "expand_task.py"),
         seed=STUDY.seed,
     message:
         "Expanding task {wildcards.task}"

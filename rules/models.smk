@@ -1,7 +1,4 @@
 # Models and their fine-tuning: results/models/{model}, results/runs/{run}/checkpoints/step-{step}.
-TRAIN_EMBEDDED = SCRIPTS / "train_embedded.py"
-FETCH_MODEL = SCRIPTS / "fetch_model.py"
-FINETUNE = SCRIPTS / "finetune.py"
 
 EMBEDDED = [model.name for model in STUDY.models.values() if model.source == "embedded"]
 FETCHED = [model.name for model in STUDY.models.values() if model.source != "embedded"]
@@ -16,7 +13,6 @@ rule train_embedded:
         specs=lambda wildcards: [
             f"tasks/{task}.yaml" for task in STUDY.models[wildcards.model].mixture
         ],
-        code=library_files(TRAIN_EMBEDDED),
     output:
         directory("results/models/{model}"),
     log:
@@ -29,8 +25,8 @@ rule train_embedded:
     resources:
         gpu=1,
     params:
+        code=code_digest(SCRIPTS / "train_embedded.py"),
         model=lambda wildcards: vars(STUDY.models[wildcards.model]),
-        store=STUDY.store,
     message:
         "Training the embedded model {wildcards.model} on its mixture"
     script:
@@ -40,7 +36,6 @@ rule train_embedded:
 rule fetch_model:
     input:
         model=lambda wildcards: STUDY.models[wildcards.model].files,
-        code=library_files(FETCH_MODEL),
     output:
         directory("results/models/{model}"),
     log:
@@ -50,6 +45,7 @@ rule fetch_model:
     conda:
         "../envs/torch.yaml"
     params:
+        code=code_digest(SCRIPTS / "fetch_model.py"),
         model=lambda wildcards: vars(STUDY.models[wildcards.model]),
     message:
         "Fetching model {wildcards.model}"
@@ -65,7 +61,6 @@ for run in STUDY.runs.values():
         input:
             model=f"results/models/{run.model}",
             dataset=f"results/datasets/{run.task}/train.parquet",
-            code=library_files(FINETUNE),
         output:
             checkpoints=[directory(folder) for folder in run.checkpoints],
             training=f"results/runs/{run.name}/training.parquet",
@@ -77,8 +72,8 @@ for run in STUDY.runs.values():
         resources:
             gpu=1,
         params:
+            code=code_digest(SCRIPTS / "finetune.py"),
             training=run.training,
-            store=STUDY.store,
         message:
             f"Fine-tuning {run.model} on {run.task}: run {run.name}"
         script:

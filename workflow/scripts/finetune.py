@@ -16,10 +16,8 @@ def main(smk):
     torch.set_num_threads(smk.threads)
     training, base, dataset = smk.params.training, Path(smk.input.model), Path(smk.input.dataset)
     weights = sorted(file for file in base.iterdir() if not file.name.startswith("."))
-    key = fingerprint(
-        [*weights, dataset, *map(Path, smk.input.code)], [smk.rule, training, smk.threads]
-    )
-    folder = Path(smk.params.store, "training", key)
+    key = fingerprint([*weights, dataset], [smk.rule, training, smk.threads, smk.params.code])
+    folder = Path(smk.config["store"], "training", key)
     steps = tuple(training["steps"])
     table = finetune(base, dataset, training["recipe"], steps, training["seed"], folder)
     for step, checkpoint in zip(steps, smk.output.checkpoints, strict=True):

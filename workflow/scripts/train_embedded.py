@@ -15,9 +15,9 @@ def main(smk):
     from timelapse.tasks.spec import load_spec
 
     torch.set_num_threads(smk.threads)
-    model, files = smk.params.model, [*smk.input.datasets, *smk.input.specs, *smk.input.code]
-    key = fingerprint(map(Path, files), [model, smk.threads])
-    folder = Path(smk.params.store, "training", key)
+    model, files = smk.params.model, [*smk.input.datasets, *smk.input.specs]
+    key = fingerprint(map(Path, files), [model, smk.threads, smk.params.code])
+    folder = Path(smk.config["store"], "training", key)
     words = {word for spec in smk.input.specs for word in load_spec(Path(spec)).words()}
     texts = {path.parent.name: read_texts(path) for path in map(Path, smk.input.datasets)}
     train_embedded(model["settings"], sorted(words), texts, model["seed"], folder)

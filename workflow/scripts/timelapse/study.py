@@ -7,6 +7,7 @@ from typing import Any
 
 from timelapse.documents import read_yaml, validated
 from timelapse.errors import UserError
+from timelapse.jobs import Jobs
 from timelapse.repeats import repeat_name, with_repeats
 from timelapse.run import Run, kept_steps
 
@@ -39,6 +40,7 @@ class Study:
     """Everything that a config says."""
 
     seed: int
+    granularity: str
     store: str
     activations: dict[str, Any]
     compute: dict[str, Any]
@@ -53,6 +55,14 @@ class Study:
         """All tasks that the study needs, sorted."""
         tasks = {task for run in self.runs.values() for task in run.tasks}
         return tuple(sorted(tasks.union(*(model.mixture for model in self.models.values()))))
+
+    @property
+    def jobs(self) -> list[Jobs]:
+        """How the measuring of every run on every evaluated task is cut into jobs."""
+        each = self.granularity == "checkpoint"
+        return [
+            Jobs(run, task, run.steps, each) for run in self.runs.values() for task in run.evaluate
+        ]
 
 
 def read_study(config: Mapping[str, Any], files: Iterable[str | Path], task_folder: Path) -> Study:
@@ -111,6 +121,7 @@ def read_study(config: Mapping[str, Any], files: Iterable[str | Path], task_fold
         _check_circuits(run, document, source)
     study = Study(
         seed=seed,
+        granularity=document["granularity"],
         store=document["store"],
         activations=document["activations"],
         compute=document["compute"],
