@@ -21,6 +21,7 @@ for run in STUDY.runs.values():
                 "../envs/torch.yaml"
             threads: 1
             resources:
+                **asks(REQUESTS.probe, "edges", run, task, 1),
                 gpu=1,
             params:
                 code=code_digest(SCRIPTS / "edges.py"),
@@ -57,6 +58,7 @@ for jobs in STUDY.jobs:
             "../envs/torch.yaml"
         threads: 1
         resources:
+            **asks(REQUESTS.probe, "edges", run, jobs.task, len(jobs.checkpoints)),
             gpu=1,
         params:
             code=code_digest(SCRIPTS / "edges.py"),
@@ -87,6 +89,9 @@ for jobs in STUDY.jobs:
             "../envs/torch.yaml"
         threads: 1
         resources:
+            **asks(
+                REQUESTS.probe, "faithfulness", run, jobs.task, len(jobs.checkpoints)
+            ),
             gpu=1,
         params:
             code=code_digest(SCRIPTS / "faithfulness.py"),
@@ -125,6 +130,7 @@ for jobs in STUDY.jobs:
             "../envs/torch.yaml"
         threads: 1
         resources:
+            **asks(REQUESTS.transfer, compared),
             gpu=1,
         params:
             code=code_digest(SCRIPTS / "transfer.py"),
@@ -164,6 +170,8 @@ for jobs in STUDY.jobs:
             f"logs/compare/{run.name}-{jobs.task}.log",
         conda:
             "../envs/figures.yaml"
+        resources:
+            **asks(REQUESTS.comparing, compared),
         params:
             code=code_digest(SCRIPTS / "compare.py"),
             comparison=STUDY.comparison,
@@ -190,6 +198,8 @@ for jobs in STUDY.jobs:
             f"logs/export_circuits/{run.name}-{jobs.task}.log",
         conda:
             "../envs/figures.yaml"
+        resources:
+            **asks(REQUESTS.tables, len(run.steps)),
         params:
             code=code_digest(SCRIPTS / "export_circuits.py"),
             run=run.name,

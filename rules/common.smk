@@ -8,6 +8,7 @@ sys.path.insert(0, str(SCRIPTS))
 from timelapse.errors import UserError
 from timelapse.preflight import check_circuit_size, check_embedded_models
 from timelapse.provenance import code_digest
+from timelapse.requests import Requests
 from timelapse.results import results
 from timelapse.study import read_study
 from timelapse.tasks.spec import load_spec
@@ -19,6 +20,17 @@ try:
     check_embedded_models(STUDY, SPECS)
 except UserError as error:
     raise WorkflowError(str(error)) from None
+
+REQUESTS = Requests(STUDY, SPECS)
+
+
+def asks(request, *arguments):
+    """Memory and minutes that grow with every attempt; asked for anew when a job's input is there."""
+    return {
+        "mem_mb": lambda wildcards, attempt: request(*arguments).mem_mb(attempt),
+        "runtime": lambda wildcards, attempt: request(*arguments).runtime(attempt),
+    }
+
 
 # Scripts read here, and not among their params, what no result stands on.
 config.update(store=STUDY.store, activations=STUDY.activations, probes=STUDY.probes)

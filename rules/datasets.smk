@@ -10,6 +10,8 @@ rule expand_task:
         "logs/expand_task/{task}.log",
     conda:
         "../envs/figures.yaml"
+    resources:
+        **asks(REQUESTS.tables, 3),
     params:
         code=code_digest(SCRIPTS / "expand_task.py"),
         seed=STUDY.seed,

@@ -10,6 +10,7 @@ OVERVIEW_DRAWING = code_digest(
 )
 GRAPHS = [kind.name for kind in KINDS.values() if kind.is_graph]
 PICTURES = [kind.name for kind in KINDS.values() if not kind.is_graph]
+MOST_STEPS = max(len(run.steps) for run in STUDY.runs.values())
 
 
 rule draw_run_overview:
@@ -30,6 +31,8 @@ rule draw_run_overview:
         overview="|".join(name for name, one in OVERVIEWS.items() if one.of_run),
     conda:
         "../envs/figures.yaml"
+    resources:
+        **asks(REQUESTS.tables, MOST_STEPS),
     params:
         code=OVERVIEW_DRAWING,
         overview=lambda wildcards: wildcards.overview,
@@ -62,6 +65,8 @@ rule draw_task_overview:
         overview="|".join(name for name, one in OVERVIEWS.items() if not one.of_run),
     conda:
         "../envs/figures.yaml"
+    resources:
+        **asks(REQUESTS.tables, MOST_STEPS),
     params:
         code=OVERVIEW_DRAWING,
         overview=lambda wildcards: wildcards.overview,
@@ -114,6 +119,8 @@ for run in STUDY.runs.values():
                     suffix="png" if name == "film" else "png|svg|json",
                 conda:
                     "../envs/figures.yaml"
+                resources:
+                    **asks(REQUESTS.tables, len(run.steps)),
                 params:
                     code=DRAWING,
                     run=run.name,

@@ -24,6 +24,12 @@ rule train_embedded:
     threads: 2
     resources:
         gpu=1,
+        mem_mb=lambda wildcards, attempt: REQUESTS.training(wildcards.model).mem_mb(
+            attempt
+        ),
+        runtime=lambda wildcards, attempt: REQUESTS.training(wildcards.model).runtime(
+            attempt
+        ),
     params:
         code=code_digest(SCRIPTS / "train_embedded.py"),
         model=lambda wildcards: vars(STUDY.models[wildcards.model]),
@@ -44,6 +50,13 @@ rule fetch_model:
         model="|".join(FETCHED) or "(?!)",
     conda:
         "../envs/torch.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: REQUESTS.fetching(wildcards.model).mem_mb(
+            attempt
+        ),
+        runtime=lambda wildcards, attempt: REQUESTS.fetching(wildcards.model).runtime(
+            attempt
+        ),
     params:
         code=code_digest(SCRIPTS / "fetch_model.py"),
         model=lambda wildcards: vars(STUDY.models[wildcards.model]),
@@ -70,6 +83,7 @@ for run in STUDY.runs.values():
             "../envs/torch.yaml"
         threads: 2
         resources:
+            **asks(REQUESTS.finetuning, run),
             gpu=1,
         params:
             code=code_digest(SCRIPTS / "finetune.py"),

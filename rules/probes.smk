@@ -20,6 +20,9 @@ for jobs in STUDY.jobs:
             "../envs/torch.yaml"
         threads: 1
         resources:
+            **asks(
+                REQUESTS.probe, "win_rate", jobs.run, jobs.task, len(jobs.checkpoints)
+            ),
             gpu=1,
         params:
             code=code_digest(SCRIPTS / "win_rate.py"),
@@ -47,6 +50,13 @@ for jobs in STUDY.jobs:
             "../envs/torch.yaml"
         threads: 1
         resources:
+            **asks(
+                REQUESTS.probe,
+                "logit_diff",
+                jobs.run,
+                jobs.task,
+                len(jobs.checkpoints),
+            ),
             gpu=1,
         params:
             code=code_digest(SCRIPTS / "logit_diff.py"),
@@ -75,6 +85,9 @@ for jobs in STUDY.jobs:
             "../envs/torch.yaml"
         threads: 1
         resources:
+            **asks(
+                REQUESTS.probe, "patching", jobs.run, jobs.task, len(jobs.checkpoints)
+            ),
             gpu=1,
         params:
             code=code_digest(SCRIPTS / "patching.py"),
@@ -106,6 +119,9 @@ for jobs in STUDY.jobs:
             "../envs/torch.yaml"
         threads: 1
         resources:
+            **asks(
+                REQUESTS.probe, "attention", jobs.run, jobs.task, len(jobs.checkpoints)
+            ),
             gpu=1,
         params:
             code=code_digest(SCRIPTS / "attention.py"),
@@ -135,6 +151,13 @@ for jobs in STUDY.jobs:
             "../envs/torch.yaml"
         threads: 1
         resources:
+            **asks(
+                REQUESTS.probe,
+                "head_roles",
+                jobs.run,
+                jobs.task,
+                len(jobs.checkpoints),
+            ),
             gpu=1,
         params:
             code=code_digest(SCRIPTS / "head_roles.py"),
@@ -165,6 +188,13 @@ for jobs in STUDY.jobs:
             "../envs/torch.yaml"
         threads: 1
         resources:
+            **asks(
+                REQUESTS.probe,
+                "logit_lens",
+                jobs.run,
+                jobs.task,
+                len(jobs.checkpoints),
+            ),
             gpu=1,
         params:
             code=code_digest(SCRIPTS / "logit_lens.py"),

@@ -33,6 +33,8 @@ for run in STUDY.runs.values():
             f"logs/summarise/{run.name}.log",
         conda:
             "../envs/figures.yaml"
+        resources:
+            **asks(REQUESTS.tables, len(run.steps)),
         params:
             code=code_digest(SCRIPTS / "summarise.py"),
             run=run.name,
