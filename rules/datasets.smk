@@ -8,12 +8,14 @@ rule expand_task:
         test="results/datasets/{task}/test.parquet",
     log:
         "logs/expand_task/{task}.log",
+    cache: True
     conda:
         "../envs/figures.yaml"
     resources:
         **asks(REQUESTS.tables, 3),
     params:
         code=code_digest(SCRIPTS / "expand_task.py"),
+        task=lambda wildcards: wildcards.task,
         seed=STUDY.seed,
     message:
         "Expanding task {wildcards.task}"
