@@ -1,6 +1,4 @@
 # Circuits: the scored edges of every checkpoint, how faithful they are, how they compare.
-from timelapse.circuits.comparison.pairs import compared_steps
-
 METHOD = STUDY.probes["edges"]["methods"][0]
 
 for run in STUDY.runs.values():

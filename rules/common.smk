@@ -5,6 +5,7 @@ RULES = Path(workflow.current_basedir.get_path_or_uri(True)).resolve()
 SCRIPTS = RULES.parent / "workflow" / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
+from timelapse.circuits.comparison.pairs import compared_steps
 from timelapse.errors import UserError
 from timelapse.preflight import check_circuit_size, check_embedded_models
 from timelapse.provenance import code_digest
@@ -30,6 +31,11 @@ def asks(request, *arguments):
         "mem_mb": lambda wildcards, attempt: request(*arguments).mem_mb(attempt),
         "runtime": lambda wildcards, attempt: request(*arguments).runtime(attempt),
     }
+
+
+def drawn(wildcards, shown):
+    """The steps that a picture or film stands on: those of the film, and the picture's own."""
+    return sorted({*shown, int(wildcards.get("step", 0))})
 
 
 # Scripts read here, and not among their params, what no result stands on.

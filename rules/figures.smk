@@ -82,6 +82,7 @@ rule draw_task_overview:
 
 
 for run in STUDY.runs.values():
+    shown = compared_steps(run.steps, STUDY.figures["checkpoints"])
     for task in run.evaluate:
         folder = f"results/runs/{run.name}/{task}/figures/{{figure}}"
         # One block for all: Snakemake then knows that a film's job has drawn a frame.
@@ -92,23 +93,25 @@ for run in STUDY.runs.values():
                 [f"{folder}/step-{{step}}.{{suffix}}"],
                 "-{step}-{suffix}",
             ),
-            ("film", PICTURES, run.frames(folder, "png"), ""),
-            ("graph_film", GRAPHS, run.frames(folder, "png", "svg", "json"), ""),
+            ("film", PICTURES, run.frames(folder, shown, "png"), ""),
+            ("graph_film", GRAPHS, run.frames(folder, shown, "png", "svg", "json"), ""),
         ):
 
             rule:
                 name:
                     f"draw_{name}_{run.name}_{task}"
                 input:
-                    tables=lambda wildcards, run=run, task=task: run.tables(
-                        KINDS[wildcards.figure].table, task
+                    tables=lambda wildcards, run=run, task=task, shown=shown: run.tables(
+                        KINDS[wildcards.figure].table, task, drawn(wildcards, shown)
                     ),
-                    extras=lambda wildcards, run=run, task=task: [
+                    extras=lambda wildcards, run=run, task=task, shown=shown: [
                         table
                         for probe in KINDS[wildcards.figure].extras
-                        for table in run.tables(probe, task)
+                        for table in run.tables(probe, task, drawn(wildcards, shown))
                     ],
-                    win_rates=run.tables("win_rate", task),
+                    win_rates=lambda wildcards, run=run, task=task, shown=shown: run.tables(
+                        "win_rate", task, drawn(wildcards, shown)
+                    ),
                 output:
                     outputs,
                 log:
@@ -120,7 +123,7 @@ for run in STUDY.runs.values():
                 conda:
                     "../envs/figures.yaml"
                 resources:
-                    **asks(REQUESTS.tables, len(run.steps)),
+                    **asks(REQUESTS.tables, len(shown)),
                 params:
                     code=DRAWING,
                     run=run.name,

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from math import ceil
 
 from timelapse import resources
@@ -30,10 +31,9 @@ class Requests:
 
     def size(self, name: str) -> Size:
         """The size of a model; GPT-2 small's until a model from the hub has been fetched."""
+        if name in self._embedded:
+            return self._embedded[name]
         model = self.study.models[name]
-        if model.source == "embedded":
-            words = {word for task in model.mixture for word in self.specs[task].words()}
-            return Size.embedded(model.settings, len(words))
         fetched = model.settings if model.source == "folder" else f"results/models/{name}"
         return Size.of_folder(fetched)
 
@@ -49,12 +49,12 @@ class Requests:
     def finetuning(self, run: Run) -> Request:
         """Fine-tuning a run."""
         batch, steps = run.recipe["batch"], run.recipe["steps"]
-        request = resources.training(self.size(run.model), batch, self._length(run.task), steps)
+        request = resources.training(self.size(run.model), batch, self._length[run.task], steps)
         return request.with_writing(len(run.steps))
 
     def probe(self, probe: str, run: Run, task: str, checkpoints: int) -> Request:
         """Measuring some checkpoints of a run with a probe."""
-        size, length = self.size(run.model), self._length(task)
+        size, length = self.size(run.model), self._length[task]
         settings, corruptions = self.study.probes[probe], len(self.specs[task].schemes)
         return resources.measuring(
             size,
@@ -68,7 +68,7 @@ class Requests:
     def transfer(self, jobs: Jobs) -> Request:
         """Running circuits in some of the compared checkpoints."""
         comparison, tasks = self.study.comparison, jobs.run.evaluate
-        size, length = self.size(jobs.run.model), self._length(jobs.task)
+        size, length = self.size(jobs.run.model), self._length[jobs.task]
         corruptions = len(self.specs[jobs.task].schemes)
         return resources.measuring(
             size,
@@ -93,5 +93,16 @@ class Requests:
         """Reading, writing or drawing tables of so many steps: three seconds for each."""
         return resources.light(3 * n_files)
 
-    def _length(self, task: str) -> int:
-        return ceil(SUBWORDS * longest_text(self.specs[task]))
+    # A large study asks a hundred thousand times.
+    @cached_property
+    def _embedded(self) -> dict[str, Size]:
+        sizes = {}
+        for model in self.study.models.values():
+            if model.source == "embedded":
+                words = {word for task in model.mixture for word in self.specs[task].words()}
+                sizes[model.name] = Size.embedded(model.settings, len(words))
+        return sizes
+
+    @cached_property
+    def _length(self) -> dict[str, int]:
+        return {task: ceil(SUBWORDS * longest_text(spec)) for task, spec in self.specs.items()}

@@ -66,10 +66,11 @@ class Run:
         """A probe's table of a step."""
         return f"results/runs/{self.name}/{task}/{probe}/step-{step}.parquet"
 
-    def frames(self, folder: str, *suffixes: str) -> list[str]:
-        """The pictures of the kept steps in a figure's folder, and last their film."""
+    @staticmethod
+    def frames(folder: str, steps: Iterable[int], *suffixes: str) -> list[str]:
+        """The pictures of some steps in a figure's folder, and last their film."""
         pictures = [
-            f"{folder}/step-{step}.{suffix}" for step in self.step_names for suffix in suffixes
+            f"{folder}/step-{step_name(step)}.{suffix}" for step in steps for suffix in suffixes
         ]
         return [*pictures, f"{folder}.gif"]
 
