@@ -48,6 +48,7 @@ class Study:
     runs: dict[str, Run]
     probes: dict[str, dict[str, Any]]
     comparison: dict[str, Any]
+    films: dict[str, Any]
     figures: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
@@ -129,6 +130,7 @@ def read_study(config: Mapping[str, Any], files: Iterable[str | Path], task_fold
         runs=runs,
         probes=document["probes"],
         comparison=document["comparison"],
+        films=document["films"],
         figures=_figures(document),
     )
     for task in study.tasks:
