@@ -1,12 +1,10 @@
 """How long a dry run of a long study takes, and how large its graph of jobs is.
 
-    python benchmarks/dag.py [--checkpoints 1000] [--granularity run checkpoint] [--finished]
+    python benchmarks/dag.py [--checkpoints 1000] [--granularity run checkpoint]
 
 Makes a project with one run that is measured on all ten shipped tasks, and plans it with
-`snakemake -n`, at both granularities. With --finished, empty files stand for all results first, so
-that the planner finds them: it then looks at every file, but at no record of an earlier run.
-Nothing is trained. Wall and processor seconds, peak memory, jobs and files go to dag.json; the
-machine's load is recorded with them.
+`snakemake -n`, at both granularities. Nothing is trained. Wall and processor seconds, peak memory
+and jobs go to dag.json, with the load of the machine.
 """
 
 import argparse
@@ -30,9 +28,8 @@ TARGET = 60
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--checkpoints", type=int, nargs="+", default=[100, 1000])
+    parser.add_argument("--checkpoints", type=int, nargs="+", default=[24, 100, 1000])
     parser.add_argument("--granularity", nargs="+", default=["run", "checkpoint"])
-    parser.add_argument("--finished", action="store_true")
     parser.add_argument("--limit", type=float, default=900, help="seconds for one dry run")
     arguments = parser.parse_args()
     plans = []
@@ -42,7 +39,7 @@ def main() -> None:
                 project = new_project(Path(folder), config(checkpoints, granularity))
                 plans.append(
                     {"checkpoints": checkpoints, "tasks": len(TASKS), "granularity": granularity}
-                    | planned(project, arguments.finished, arguments.limit)
+                    | dry_run(project, arguments.limit)
                 )
                 print(json.dumps(plans[-1]))
     report = {
@@ -79,15 +76,6 @@ def new_project(folder: Path, study: dict[str, object]) -> Path:
     return folder
 
 
-def planned(project: Path, finished: bool, limit: float) -> dict[str, object]:
-    """What a dry run takes."""
-    found: dict[str, object] = {"results": "empty", **dry_run(project, limit)}
-    if finished and found["finished"]:
-        files = touched(project)
-        found |= {"files": files, "with_results": dry_run(project, limit)}
-    return found
-
-
 def dry_run(project: Path, limit: float) -> dict[str, object]:
     """Seconds, memory and jobs of `snakemake -n`."""
     load, output = os.getloadavg()[0], project / "planned.txt"
@@ -110,3 +98,7 @@ def dry_run(project: Path, limit: float) -> dict[str, object]:
         "jobs": int(total[1]) if total else 0,
         "load_before": round(load, 2),
     }
+
+
+if __name__ == "__main__":
+    main()
