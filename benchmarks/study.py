@@ -113,7 +113,7 @@ def recorded_jobs(project: Path) -> list[dict[str, object]]:
     for path in (project / ".snakemake" / "metadata").rglob("*"):
         if path.is_file():
             record = json.loads(path.read_text())
-            script = record["rule"].removesuffix("_two_to_three")
+            script = record["rule"].partition("_two_to_three")[0]
             script = "draw_film" if script.startswith(("draw_film", "draw_graph")) else script
             script = "edges" if script == "control_edges" else script
             script = "draw_overview" if script.endswith("_overview") else script

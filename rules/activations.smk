@@ -5,6 +5,8 @@ rule store_report:
     localrule: True
     conda:
         "../envs/figures.yaml"
+    resources:
+        **asks(REQUESTS.tables, 1),
     params:
         store=STUDY.store,
         cap_gb=STUDY.activations["cap_gb"],

@@ -2,191 +2,209 @@
 METHOD = STUDY.probes["edges"]["methods"][0]
 
 for run in STUDY.runs.values():
-
-    rule:
-        name:
-            f"edges_{run.name}"
-        input:
-            checkpoints=run.checkpoints,
-            dataset="results/datasets/{task}/test.parquet",
-            code=library_files(SCRIPTS / "edges.py"),
-        output:
-            **run.edges_by_position(STUDY.probes),
-            edges=run.tables("edges"),
-            edge_samples=run.tables("edge_samples"),
-        log:
-            f"logs/edges/{run.name}-{{task}}.log",
-        wildcard_constraints:
-            task="|".join(run.evaluate),
-        conda:
-            "../envs/torch.yaml"
-        threads: 1
-        resources:
-            gpu=1,
-        params:
-            compute=STUDY.compute,
-            probe=STUDY.probes["edges"],
-            corruptions=lambda wildcards: SPECS[wildcards.task].schemes,
-        message:
-            f"Scoring the edges of run {run.name} on {{wildcards.task}}"
-        script:
-            "../workflow/scripts/edges.py"
-
-    if run.controls:
+    for task in run.controls:
 
         rule:
             name:
-                f"control_edges_{run.name}"
+                f"control_edges_{run.name}_{task}"
             input:
                 checkpoints=run.checkpoints[:1],
-                dataset="results/datasets/{task}/test.parquet",
-                code=library_files(SCRIPTS / "edges.py"),
+                dataset=f"results/datasets/{task}/test.parquet",
             output:
-                edges=run.control_tables("edges"),
-                edge_samples=run.control_tables("edge_samples"),
+                edges=run.tables("edges", task)[:1],
+                edge_samples=run.tables("edge_samples", task)[:1],
             log:
-                f"logs/control_edges/{run.name}-{{task}}.log",
-            wildcard_constraints:
-                task="|".join(run.controls),
+                f"logs/control_edges/{run.name}-{task}.log",
             conda:
                 "../envs/torch.yaml"
             threads: 1
             resources:
+                **asks(REQUESTS.probe, "edges", run, task, 1),
                 gpu=1,
             params:
+                code=code_digest(SCRIPTS / "edges.py"),
+                task=task,
                 compute=STUDY.compute,
                 probe={**STUDY.probes["edges"], "methods": [METHOD], "positions": False},
-                corruptions=lambda wildcards: SPECS[wildcards.task].schemes,
+                corruptions=SPECS[task].schemes,
             message:
-                f"Scoring the edges of run {run.name} before learning on the control {{wildcards.task}}"
+                f"Scoring the edges of run {run.name} before learning on the control {task}"
             script:
                 "../workflow/scripts/edges.py"
 
-    rule:
-        name:
-            f"faithfulness_{run.name}"
-        input:
-            checkpoints=run.checkpoints,
-            dataset="results/datasets/{task}/validation.parquet",
-            edges=run.tables("edges"),
-            code=library_files(SCRIPTS / "faithfulness.py"),
-        output:
-            faithfulness=run.tables("faithfulness"),
-            circuit_quality=run.tables("circuit_quality"),
-        log:
-            f"logs/faithfulness/{run.name}-{{task}}.log",
-        wildcard_constraints:
-            task="|".join(run.evaluate),
-        conda:
-            "../envs/torch.yaml"
-        threads: 1
-        resources:
-            gpu=1,
-        params:
-            compute=STUDY.compute,
-            probe=STUDY.probes["faithfulness"],
-            method=METHOD,
-            corruptions=lambda wildcards: SPECS[wildcards.task].schemes,
-            seed=STUDY.seed,
-        message:
-            f"Measuring how faithful the circuits of run {run.name} are on {{wildcards.task}}"
-        script:
-            "../workflow/scripts/faithfulness.py"
+
+for jobs in STUDY.jobs:
+    run = jobs.run
+    compared = jobs.at(compared_steps(run.steps, STUDY.comparison["checkpoints"]))
+    others = [task for task in run.evaluate if task != jobs.task]
 
     rule:
         name:
-            f"transfer_{run.name}"
+            f"edges_{jobs.name}"
         input:
-            checkpoints=run.checkpoints,
-            dataset="results/datasets/{task}/validation.parquet",
-            edges=[
-                table for task in run.evaluate for table in run.tables("edges", task)
-            ],
-            edge_samples=run.tables("edge_samples"),
-            code=library_files(SCRIPTS / "transfer.py"),
+            checkpoints=jobs.checkpoints,
+            dataset=f"results/datasets/{jobs.task}/test.parquet",
         output:
-            f"results/runs/{run.name}/{{task}}/transfer.parquet",
+            **jobs.edges_by_position(STUDY.probes),
+            edges=jobs.tables("edges"),
+            edge_samples=jobs.tables("edge_samples"),
         log:
-            f"logs/transfer/{run.name}-{{task}}.log",
+            jobs.log("edges"),
         wildcard_constraints:
-            task="|".join(run.evaluate),
+            step=jobs.constraint,
         conda:
             "../envs/torch.yaml"
         threads: 1
         resources:
+            **asks(REQUESTS.probe, "edges", run, jobs.task, len(jobs.checkpoints)),
             gpu=1,
         params:
+            code=code_digest(SCRIPTS / "edges.py"),
+            task=jobs.task,
+            compute=STUDY.compute,
+            probe=STUDY.probes["edges"],
+            corruptions=SPECS[jobs.task].schemes,
+        message:
+            f"Scoring the edges of {jobs.said}"
+        script:
+            "../workflow/scripts/edges.py"
+
+    rule:
+        name:
+            f"faithfulness_{jobs.name}"
+        input:
+            checkpoints=jobs.checkpoints,
+            dataset=f"results/datasets/{jobs.task}/validation.parquet",
+            edges=jobs.tables("edges"),
+        output:
+            faithfulness=jobs.tables("faithfulness"),
+            circuit_quality=jobs.tables("circuit_quality"),
+        log:
+            jobs.log("faithfulness"),
+        wildcard_constraints:
+            step=jobs.constraint,
+        conda:
+            "../envs/torch.yaml"
+        threads: 1
+        resources:
+            **asks(
+                REQUESTS.probe, "faithfulness", run, jobs.task, len(jobs.checkpoints)
+            ),
+            gpu=1,
+        params:
+            code=code_digest(SCRIPTS / "faithfulness.py"),
+            task=jobs.task,
+            compute=STUDY.compute,
+            probe=STUDY.probes["faithfulness"],
+            method=METHOD,
+            corruptions=SPECS[jobs.task].schemes,
+            seed=STUDY.seed,
+        message:
+            f"Measuring how faithful circuits are: {jobs.said}"
+        script:
+            "../workflow/scripts/faithfulness.py"
+
+    # The circuits of all compared steps visit each of them: a job reads the edges of all.
+    rule:
+        name:
+            f"transfer_{jobs.name}"
+        input:
+            first=run.checkpoints[0],
+            checkpoints=compared.checkpoints,
+            dataset=f"results/datasets/{jobs.task}/validation.parquet",
+            edges=[
+                table
+                for task in run.evaluate
+                for table in run.tables("edges", task, compared.steps)
+            ],
+            edge_samples=compared.tables("edge_samples"),
+        output:
+            tables=compared.tables("transfer"),
+        log:
+            jobs.log("transfer"),
+        wildcard_constraints:
+            step=compared.constraint,
+        conda:
+            "../envs/torch.yaml"
+        threads: 1
+        resources:
+            **asks(REQUESTS.transfer, compared),
+            gpu=1,
+        params:
+            code=code_digest(SCRIPTS / "transfer.py"),
+            task=jobs.task,
             compute=STUDY.compute,
             comparison=STUDY.comparison,
             method=METHOD,
             tasks=run.evaluate,
-            corruptions=lambda wildcards: SPECS[wildcards.task].schemes,
+            corruptions=SPECS[jobs.task].schemes,
             seed=STUDY.seed,
         message:
-            f"Running circuits of run {run.name} in each other's checkpoints on {{wildcards.task}}"
+            f"Running circuits in each other's checkpoints: {jobs.said}"
         script:
             "../workflow/scripts/transfer.py"
 
     rule:
         name:
-            f"compare_{run.name}"
+            f"compare_{run.name}_{jobs.task}"
         input:
-            edges=[
-                table for task in run.evaluate for table in run.tables("edges", task)
-            ],
-            edge_samples=[
+            edges=run.tables("edges", jobs.task)[:1],
+            edge_samples=run.tables("edge_samples", jobs.task),
+            other_samples=[
                 table
-                for task in run.evaluate
-                for table in run.tables("edge_samples", task)
+                for task in others
+                for table in run.tables("edge_samples", task, compared.steps)
             ],
             control_samples=[
                 table
                 for task in run.controls
-                for table in run.control_tables("edge_samples", task)
+                for table in run.tables("edge_samples", task)[:1]
             ],
-            transfer=f"results/runs/{run.name}/{{task}}/transfer.parquet",
-            code=library_files(SCRIPTS / "compare.py"),
+            transfer=run.tables("transfer", jobs.task, compared.steps),
         output:
-            comparison=f"results/runs/{run.name}/{{task}}/comparison.parquet",
-            heads=f"results/runs/{run.name}/{{task}}/heads.parquet",
+            comparison=f"results/runs/{run.name}/{jobs.task}/comparison.parquet",
+            heads=f"results/runs/{run.name}/{jobs.task}/heads.parquet",
         log:
-            f"logs/compare/{run.name}-{{task}}.log",
-        wildcard_constraints:
-            task="|".join(run.evaluate),
+            f"logs/compare/{run.name}-{jobs.task}.log",
         conda:
             "../envs/figures.yaml"
+        resources:
+            **asks(REQUESTS.comparing, compared),
         params:
+            code=code_digest(SCRIPTS / "compare.py"),
             comparison=STUDY.comparison,
             method=METHOD,
-            tasks=run.evaluate,
+            task=jobs.task,
+            others=others,
             controls=run.controls,
             seed=STUDY.seed,
         message:
-            f"Comparing the circuits of run {run.name} on {{wildcards.task}}"
+            f"Comparing the circuits of run {run.name} on {jobs.task}"
         script:
             "../workflow/scripts/compare.py"
 
     rule:
         name:
-            f"export_circuits_{run.name}"
+            f"export_circuits_{run.name}_{jobs.task}"
         input:
-            edges=run.tables("edges"),
+            edges=run.tables("edges", jobs.task),
             checkpoint=run.checkpoints[0],
-            code=library_files(SCRIPTS / "export_circuits.py"),
         output:
-            graphml=run.circuits_for_others("graphml"),
-            importances=run.circuits_for_others("importances.json"),
+            graphml=run.circuits_for_others(jobs.task, "graphml"),
+            importances=run.circuits_for_others(jobs.task, "importances.json"),
         log:
-            f"logs/export_circuits/{run.name}-{{task}}.log",
-        wildcard_constraints:
-            task="|".join(run.evaluate),
+            f"logs/export_circuits/{run.name}-{jobs.task}.log",
         conda:
             "../envs/figures.yaml"
+        resources:
+            **asks(REQUESTS.tables, len(run.steps)),
         params:
+            code=code_digest(SCRIPTS / "export_circuits.py"),
             run=run.name,
+            task=jobs.task,
             method=METHOD,
             edges=STUDY.comparison["edges"],
         message:
-            f"Writing the circuits of run {run.name} on {{wildcards.task}} for other tools"
+            f"Writing the circuits of run {run.name} on {jobs.task} for other tools"
         script:
             "../workflow/scripts/export_circuits.py"

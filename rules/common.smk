@@ -5,9 +5,11 @@ RULES = Path(workflow.current_basedir.get_path_or_uri(True)).resolve()
 SCRIPTS = RULES.parent / "workflow" / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
+from timelapse.circuits.comparison.pairs import compared_steps
 from timelapse.errors import UserError
 from timelapse.preflight import check_writable, checked
-from timelapse.provenance import library_files
+from timelapse.provenance import code_digest
+from timelapse.requests import Requests
 from timelapse.results import results
 from timelapse.study import read_config
 
@@ -43,6 +45,22 @@ if workflow.is_main_process and any(Path(".snakemake/locks").glob("*.lock")):
         "Another Snakemake works in this directory, or one was killed here. "
         "If none works here any more: snakemake --unlock"
     )
+
+REQUESTS = Requests(STUDY, SPECS)
+
+
+def asks(request, *arguments):
+    """Memory and minutes that grow with every attempt; asked for anew when a job's input is there."""
+    return {
+        "mem_mb": lambda wildcards, attempt: request(*arguments).mem_mb(attempt),
+        "runtime": lambda wildcards, attempt: request(*arguments).runtime(attempt),
+    }
+
+
+def drawn(wildcards, shown):
+    """The steps that a picture or film stands on: those of the film, and the picture's own."""
+    return sorted({*shown, int(wildcards.get("step", 0))})
+
 
 # Scripts read here, and not among their params, what no result stands on.
 config.update(store=STUDY.store, activations=STUDY.activations, probes=STUDY.probes)

@@ -4,20 +4,13 @@ from timelapse.figures.kinds import KINDS
 from timelapse.figures.overviews import OVERVIEWS, pictures
 
 # A figure stands on the description of its own kind, which is among its params.
-DRAWING = [
-    file
-    for file in library_files(SCRIPTS / "draw_film.py")
-    if not file.endswith("figures/kinds.py")
-]
+DRAWING = code_digest(SCRIPTS / "draw_film.py", without=["figures/kinds.py"])
+OVERVIEW_DRAWING = code_digest(
+    SCRIPTS / "draw_overview.py", without=["figures/overviews.py"]
+)
 GRAPHS = [kind.name for kind in KINDS.values() if kind.is_graph]
 PICTURES = [kind.name for kind in KINDS.values() if not kind.is_graph]
-
-
-OVERVIEW_DRAWING = [
-    file
-    for file in library_files(SCRIPTS / "draw_overview.py")
-    if not file.endswith("figures/overviews.py")
-]
+MOST_STEPS = max(len(run.steps) for run in STUDY.runs.values())
 
 
 rule draw_run_overview:
@@ -25,7 +18,6 @@ rule draw_run_overview:
         tables=lambda wildcards: OVERVIEWS[wildcards.overview].inputs(
             STUDY.runs[wildcards.run]
         ),
-        code=OVERVIEW_DRAWING,
     output:
         report(
             "results/runs/{run}/figures/{overview}.png",
@@ -39,7 +31,10 @@ rule draw_run_overview:
         overview="|".join(name for name, one in OVERVIEWS.items() if one.of_run),
     conda:
         "../envs/figures.yaml"
+    resources:
+        **asks(REQUESTS.tables, MOST_STEPS),
     params:
+        code=OVERVIEW_DRAWING,
         overview=lambda wildcards: wildcards.overview,
         title=lambda wildcards: OVERVIEWS[wildcards.overview].title,
         caption=lambda wildcards: OVERVIEWS[wildcards.overview].caption,
@@ -57,7 +52,6 @@ rule draw_task_overview:
         tables=lambda wildcards: OVERVIEWS[wildcards.overview].inputs(
             STUDY.runs[wildcards.run], wildcards.task
         ),
-        code=OVERVIEW_DRAWING,
     output:
         report(
             "results/runs/{run}/{task}/figures/{overview}.png",
@@ -71,7 +65,10 @@ rule draw_task_overview:
         overview="|".join(name for name, one in OVERVIEWS.items() if not one.of_run),
     conda:
         "../envs/figures.yaml"
+    resources:
+        **asks(REQUESTS.tables, MOST_STEPS),
     params:
+        code=OVERVIEW_DRAWING,
         overview=lambda wildcards: wildcards.overview,
         title=lambda wildcards: OVERVIEWS[wildcards.overview].title,
         caption=lambda wildcards: OVERVIEWS[wildcards.overview].caption,
@@ -85,50 +82,61 @@ rule draw_task_overview:
 
 
 for run in STUDY.runs.values():
-    folder = f"results/runs/{run.name}/{{task}}/figures/{{figure}}"
-    # One block for all three: Snakemake then knows that a film's job has drawn a frame.
-    for name, figures, outputs, log_suffix in (
-        ("frame", KINDS, [f"{folder}/step-{{step}}.{{suffix}}"], "-{step}-{suffix}"),
-        ("film", PICTURES, run.frames(folder, "png"), ""),
-        ("graph_film", GRAPHS, run.frames(folder, "png", "svg", "json"), ""),
-    ):
+    shown = compared_steps(run.steps, STUDY.films["checkpoints"])
+    for task in run.evaluate:
+        folder = f"results/runs/{run.name}/{task}/figures/{{figure}}"
+        # One block for all: Snakemake then knows that a film's job has drawn a frame.
+        for name, figures, outputs, log_suffix in (
+            (
+                "frame",
+                KINDS,
+                [f"{folder}/step-{{step}}.{{suffix}}"],
+                "-{step}-{suffix}",
+            ),
+            ("film", PICTURES, run.frames(folder, shown, "png"), ""),
+            ("graph_film", GRAPHS, run.frames(folder, shown, "png", "svg", "json"), ""),
+        ):
 
-        rule:
-            name:
-                f"draw_{name}_{run.name}"
-            input:
-                tables=lambda wildcards, run=run: run.tables(
-                    KINDS[wildcards.figure].table, wildcards.task
-                ),
-                extras=lambda wildcards, run=run: [
-                    table
-                    for probe in KINDS[wildcards.figure].extras
-                    for table in run.tables(probe, wildcards.task)
-                ],
-                win_rates=run.tables("win_rate"),
-                code=DRAWING,
-            output:
-                outputs,
-            log:
-                f"logs/draw_{name}/{run.name}-{{task}}-{{figure}}{log_suffix}.log",
-            wildcard_constraints:
-                task="|".join(run.evaluate),
-                figure="|".join(figures),
-                step="|".join(run.step_names),
-                suffix="png" if name == "film" else "png|svg|json",
-            conda:
-                "../envs/figures.yaml"
-            params:
-                run=run.name,
-                kind=lambda wildcards: repr(KINDS[wildcards.figure]),
-                options=lambda wildcards: STUDY.figures.get(wildcards.figure, {}),
-            message:
-                f"Drawing {{wildcards.figure}} of run {run.name} on {{wildcards.task}}"
-            script:
-                "../workflow/scripts/draw_film.py"
+            rule:
+                name:
+                    f"draw_{name}_{run.name}_{task}"
+                input:
+                    tables=lambda wildcards, run=run, task=task, shown=shown: run.tables(
+                        KINDS[wildcards.figure].table, task, drawn(wildcards, shown)
+                    ),
+                    extras=lambda wildcards, run=run, task=task, shown=shown: [
+                        table
+                        for probe in KINDS[wildcards.figure].extras
+                        for table in run.tables(probe, task, drawn(wildcards, shown))
+                    ],
+                    win_rates=lambda wildcards, run=run, task=task, shown=shown: run.tables(
+                        "win_rate", task, drawn(wildcards, shown)
+                    ),
+                output:
+                    outputs,
+                log:
+                    f"logs/draw_{name}/{run.name}-{task}-{{figure}}{log_suffix}.log",
+                wildcard_constraints:
+                    figure="|".join(figures),
+                    step="|".join(run.step_names),
+                    suffix="png" if name == "film" else "png|svg|json",
+                conda:
+                    "../envs/figures.yaml"
+                resources:
+                    **asks(REQUESTS.tables, len(shown)),
+                params:
+                    code=DRAWING,
+                    run=run.name,
+                    task=task,
+                    kind=lambda wildcards: repr(KINDS[wildcards.figure]),
+                    options=lambda wildcards: STUDY.figures.get(wildcards.figure, {}),
+                message:
+                    f"Drawing {{wildcards.figure}} of run {run.name} on {task}"
+                script:
+                    "../workflow/scripts/draw_film.py"
 
-    workflow.ruleorder(
-        f"draw_frame_{run.name}",
-        f"draw_film_{run.name}",
-        f"draw_graph_film_{run.name}",
-    )
+        workflow.ruleorder(
+            f"draw_frame_{run.name}_{task}",
+            f"draw_film_{run.name}_{task}",
+            f"draw_graph_film_{run.name}_{task}",
+        )

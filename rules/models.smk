@@ -1,7 +1,4 @@
 # Models and their fine-tuning: results/models/{model}, results/runs/{run}/checkpoints/step-{step}.
-TRAIN_EMBEDDED = SCRIPTS / "train_embedded.py"
-FETCH_MODEL = SCRIPTS / "fetch_model.py"
-FINETUNE = SCRIPTS / "finetune.py"
 
 EMBEDDED = [model.name for model in STUDY.models.values() if model.source == "embedded"]
 FETCHED = [model.name for model in STUDY.models.values() if model.source != "embedded"]
@@ -16,7 +13,6 @@ rule train_embedded:
         specs=lambda wildcards: [
             f"tasks/{task}.yaml" for task in STUDY.models[wildcards.model].mixture
         ],
-        code=library_files(TRAIN_EMBEDDED),
     output:
         directory("results/models/{model}"),
     log:
@@ -28,7 +24,14 @@ rule train_embedded:
     threads: 2
     resources:
         gpu=1,
+        mem_mb=lambda wildcards, attempt: REQUESTS.training(wildcards.model).mem_mb(
+            attempt
+        ),
+        runtime=lambda wildcards, attempt: REQUESTS.training(wildcards.model).runtime(
+            attempt
+        ),
     params:
+        code=code_digest(SCRIPTS / "train_embedded.py"),
         model=lambda wildcards: vars(STUDY.models[wildcards.model]),
     message:
         "Training the embedded model {wildcards.model} on its mixture"
@@ -39,7 +42,6 @@ rule train_embedded:
 rule fetch_model:
     input:
         model=lambda wildcards: STUDY.models[wildcards.model].files,
-        code=library_files(FETCH_MODEL),
     output:
         directory("results/models/{model}"),
     log:
@@ -48,7 +50,15 @@ rule fetch_model:
         model="|".join(FETCHED) or "(?!)",
     conda:
         "../envs/torch.yaml"
+    resources:
+        mem_mb=lambda wildcards, attempt: REQUESTS.fetching(wildcards.model).mem_mb(
+            attempt
+        ),
+        runtime=lambda wildcards, attempt: REQUESTS.fetching(wildcards.model).runtime(
+            attempt
+        ),
     params:
+        code=code_digest(SCRIPTS / "fetch_model.py"),
         model=lambda wildcards: vars(STUDY.models[wildcards.model]),
     message:
         "Fetching model {wildcards.model}"
@@ -64,7 +74,6 @@ for run in STUDY.runs.values():
         input:
             model=f"results/models/{run.model}",
             dataset=f"results/datasets/{run.task}/train.parquet",
-            code=library_files(FINETUNE),
         output:
             checkpoints=[directory(folder) for folder in run.checkpoints],
             training=f"results/runs/{run.name}/training.parquet",
@@ -74,8 +83,10 @@ for run in STUDY.runs.values():
             "../envs/torch.yaml"
         threads: 2
         resources:
+            **asks(REQUESTS.finetuning, run),
             gpu=1,
         params:
+            code=code_digest(SCRIPTS / "finetune.py"),
             training=run.training,
         message:
             f"Fine-tuning {run.model} on {run.task}: run {run.name}"

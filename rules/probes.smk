@@ -1,170 +1,208 @@
-# Measurements of every checkpoint on every evaluated task: one job per run, task and probe.
+# Measurements of every checkpoint on every evaluated task. STUDY.jobs says how they are cut into
+# jobs: one per run, task and probe, or one for each of its checkpoints.
 KEPT = {key: STUDY.activations[key] for key in ("dtype", "rows")}
 
-for run in STUDY.runs.values():
+for jobs in STUDY.jobs:
 
     rule:
         name:
-            f"win_rate_{run.name}"
+            f"win_rate_{jobs.name}"
         input:
-            checkpoints=run.checkpoints,
-            dataset="results/datasets/{task}/test.parquet",
-            code=library_files(SCRIPTS / "win_rate.py"),
+            checkpoints=jobs.checkpoints,
+            dataset=f"results/datasets/{jobs.task}/test.parquet",
         output:
-            tables=run.tables("win_rate"),
+            tables=jobs.tables("win_rate"),
         log:
-            f"logs/win_rate/{run.name}-{{task}}.log",
+            jobs.log("win_rate"),
         wildcard_constraints:
-            task="|".join(run.evaluate),
+            step=jobs.constraint,
         conda:
             "../envs/torch.yaml"
         threads: 1
         resources:
+            **asks(
+                REQUESTS.probe, "win_rate", jobs.run, jobs.task, len(jobs.checkpoints)
+            ),
             gpu=1,
         params:
+            code=code_digest(SCRIPTS / "win_rate.py"),
+            task=jobs.task,
             compute=STUDY.compute,
             probe=STUDY.probes["win_rate"],
         message:
-            f"Measuring the win rate of run {run.name} on {{wildcards.task}}"
+            f"Measuring the win rate of {jobs.said}"
         script:
             "../workflow/scripts/win_rate.py"
 
     rule:
         name:
-            f"logit_diff_{run.name}"
+            f"logit_diff_{jobs.name}"
         input:
-            checkpoints=run.checkpoints,
-            dataset="results/datasets/{task}/test.parquet",
-            code=library_files(SCRIPTS / "logit_diff.py"),
+            checkpoints=jobs.checkpoints,
+            dataset=f"results/datasets/{jobs.task}/test.parquet",
         output:
-            tables=run.tables("logit_diff"),
+            tables=jobs.tables("logit_diff"),
         log:
-            f"logs/logit_diff/{run.name}-{{task}}.log",
+            jobs.log("logit_diff"),
         wildcard_constraints:
-            task="|".join(run.evaluate),
+            step=jobs.constraint,
         conda:
             "../envs/torch.yaml"
         threads: 1
         resources:
+            **asks(
+                REQUESTS.probe,
+                "logit_diff",
+                jobs.run,
+                jobs.task,
+                len(jobs.checkpoints),
+            ),
             gpu=1,
         params:
+            code=code_digest(SCRIPTS / "logit_diff.py"),
+            task=jobs.task,
             compute=STUDY.compute,
             probe=STUDY.probes["logit_diff"],
             activations=KEPT,
         message:
-            f"Decomposing the logit difference of run {run.name} on {{wildcards.task}}"
+            f"Decomposing the logit difference of {jobs.said}"
         script:
             "../workflow/scripts/logit_diff.py"
 
     rule:
         name:
-            f"patching_{run.name}"
+            f"patching_{jobs.name}"
         input:
-            checkpoints=run.checkpoints,
-            dataset="results/datasets/{task}/test.parquet",
-            code=library_files(SCRIPTS / "patching.py"),
+            checkpoints=jobs.checkpoints,
+            dataset=f"results/datasets/{jobs.task}/test.parquet",
         output:
-            tables=run.tables("patching"),
+            tables=jobs.tables("patching"),
         log:
-            f"logs/patching/{run.name}-{{task}}.log",
+            jobs.log("patching"),
         wildcard_constraints:
-            task="|".join(run.evaluate),
+            step=jobs.constraint,
         conda:
             "../envs/torch.yaml"
         threads: 1
         resources:
+            **asks(
+                REQUESTS.probe, "patching", jobs.run, jobs.task, len(jobs.checkpoints)
+            ),
             gpu=1,
         params:
+            code=code_digest(SCRIPTS / "patching.py"),
+            task=jobs.task,
             compute=STUDY.compute,
             probe=STUDY.probes["patching"],
-            corruptions=lambda wildcards: SPECS[wildcards.task].schemes,
+            corruptions=SPECS[jobs.task].schemes,
         message:
-            f"Patching clean activations of run {run.name} into corrupted {{wildcards.task}} prompts"
+            f"Patching clean activations into corrupted prompts: {jobs.said}"
         script:
             "../workflow/scripts/patching.py"
 
     rule:
         name:
-            f"attention_{run.name}"
+            f"attention_{jobs.name}"
         input:
-            checkpoints=run.checkpoints,
-            dataset="results/datasets/{task}/test.parquet",
-            code=library_files(SCRIPTS / "attention.py"),
+            first=jobs.run.checkpoints[0],
+            checkpoints=jobs.checkpoints,
+            dataset=f"results/datasets/{jobs.task}/test.parquet",
         output:
-            **run.whole_patterns(STUDY.probes),
-            attention=run.tables("attention"),
-            attention_change=run.tables("attention_change"),
+            **jobs.whole_patterns(STUDY.probes),
+            attention=jobs.tables("attention"),
+            attention_change=jobs.tables("attention_change"),
         log:
-            f"logs/attention/{run.name}-{{task}}.log",
+            jobs.log("attention"),
         wildcard_constraints:
-            task="|".join(run.evaluate),
+            step=jobs.constraint,
         conda:
             "../envs/torch.yaml"
         threads: 1
         resources:
+            **asks(
+                REQUESTS.probe, "attention", jobs.run, jobs.task, len(jobs.checkpoints)
+            ),
             gpu=1,
         params:
+            code=code_digest(SCRIPTS / "attention.py"),
+            task=jobs.task,
             compute=STUDY.compute,
             probe=STUDY.probes["attention"],
             activations=KEPT,
             seed=STUDY.seed,
         message:
-            f"Reading the attention of run {run.name} on {{wildcards.task}}"
+            f"Reading the attention of {jobs.said}"
         script:
             "../workflow/scripts/attention.py"
 
     rule:
         name:
-            f"head_roles_{run.name}"
+            f"head_roles_{jobs.name}"
         input:
-            checkpoints=run.checkpoints,
-            dataset="results/datasets/{task}/test.parquet",
-            code=library_files(SCRIPTS / "head_roles.py"),
+            checkpoints=jobs.checkpoints,
+            dataset=f"results/datasets/{jobs.task}/test.parquet",
         output:
-            tables=run.tables("head_roles"),
+            tables=jobs.tables("head_roles"),
         log:
-            f"logs/head_roles/{run.name}-{{task}}.log",
+            jobs.log("head_roles"),
         wildcard_constraints:
-            task="|".join(run.evaluate),
+            step=jobs.constraint,
         conda:
             "../envs/torch.yaml"
         threads: 1
         resources:
+            **asks(
+                REQUESTS.probe,
+                "head_roles",
+                jobs.run,
+                jobs.task,
+                len(jobs.checkpoints),
+            ),
             gpu=1,
         params:
+            code=code_digest(SCRIPTS / "head_roles.py"),
+            task=jobs.task,
             compute=STUDY.compute,
             probe=STUDY.probes["head_roles"],
             activations=KEPT,
             seed=STUDY.seed,
         message:
-            f"Scoring the heads of run {run.name} on {{wildcards.task}}"
+            f"Scoring the heads of {jobs.said}"
         script:
             "../workflow/scripts/head_roles.py"
 
     rule:
         name:
-            f"logit_lens_{run.name}"
+            f"logit_lens_{jobs.name}"
         input:
-            checkpoints=run.checkpoints,
-            dataset="results/datasets/{task}/test.parquet",
-            code=library_files(SCRIPTS / "logit_lens.py"),
+            checkpoints=jobs.checkpoints,
+            dataset=f"results/datasets/{jobs.task}/test.parquet",
         output:
-            logit_lens=run.tables("logit_lens"),
-            logit_lens_top=run.tables("logit_lens_top"),
+            logit_lens=jobs.tables("logit_lens"),
+            logit_lens_top=jobs.tables("logit_lens_top"),
         log:
-            f"logs/logit_lens/{run.name}-{{task}}.log",
+            jobs.log("logit_lens"),
         wildcard_constraints:
-            task="|".join(run.evaluate),
+            step=jobs.constraint,
         conda:
             "../envs/torch.yaml"
         threads: 1
         resources:
+            **asks(
+                REQUESTS.probe,
+                "logit_lens",
+                jobs.run,
+                jobs.task,
+                len(jobs.checkpoints),
+            ),
             gpu=1,
         params:
+            code=code_digest(SCRIPTS / "logit_lens.py"),
+            task=jobs.task,
             compute=STUDY.compute,
             probe=STUDY.probes["logit_lens"],
             activations=KEPT,
         message:
-            f"Reading the layers of run {run.name} on {{wildcards.task}}"
+            f"Reading the layers of {jobs.said}"
         script:
             "../workflow/scripts/logit_lens.py"

@@ -22,7 +22,6 @@ for run in STUDY.runs.values():
                 for task in one.evaluate
                 for table in one.tables("win_rate", task)
             ],
-            code=library_files(SCRIPTS / "summarise.py"),
         output:
             table=f"results/runs/{run.name}/summary.parquet",
             text=report(
@@ -34,7 +33,10 @@ for run in STUDY.runs.values():
             f"logs/summarise/{run.name}.log",
         conda:
             "../envs/figures.yaml"
+        resources:
+            **asks(REQUESTS.tables, len(run.steps)),
         params:
+            code=code_digest(SCRIPTS / "summarise.py"),
             run=run.name,
             task=run.task,
         message:

@@ -119,10 +119,8 @@ def test_paths_are_those_of_the_contract() -> None:
     run = study_of(SMALL).runs["tuned"]
     assert run.checkpoints[1] == "results/runs/tuned/checkpoints/step-000008"
     assert run.tables("edges", "ioi3")[0] == "results/runs/tuned/ioi3/edges/step-000000.parquet"
-    assert run.control_tables("edges", "months") == [
-        "results/runs/tuned/months/edges/step-000000.parquet"
-    ]
-    assert run.frames("figures/head", "png")[-2:] == [
+    assert run.tables("edges", "ioi3", [8])[0].endswith("/ioi3/edges/step-000008.parquet")
+    assert run.frames("figures/head", run.steps, "png")[-2:] == [
         "figures/head/step-000020.png",
         "figures/head.gif",
     ]
@@ -258,3 +256,16 @@ def test_every_key_of_the_schema_is_described() -> None:
     document = read_yaml(SCHEMA)
     assert undescribed(document, "config") == []
     assert undescribed(document["$defs"]["probe"], "probe") == []
+
+
+def test_the_jobs_of_a_run_are_its_tasks_or_all_its_checkpoints() -> None:
+    (whole,) = study_of(SMALL).jobs
+    assert whole.checkpoints == whole.run.checkpoints
+    assert whole.tables("edges") == whole.run.tables("edges", "ioi3")
+    (each,) = study_of(SMALL | {"granularity": "checkpoint"}).jobs
+    assert each.checkpoints == ["results/runs/tuned/checkpoints/step-{step}"]
+    assert each.tables("edges") == ["results/runs/tuned/ioi3/edges/step-{step}.parquet"]
+    assert each.constraint == "000000|000008|000016|000020"
+    assert each.at([0, 20]).constraint == "000000|000020"
+    assert whole.name == "tuned_ioi3"
+    assert each.name == "tuned_ioi3_checkpoint"

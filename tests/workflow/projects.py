@@ -1,6 +1,7 @@
 """Copies of the workflow with a config of their own, and how Snakemake is called in them."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,10 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 WATCHING = Path(__file__).parent / "watching"
 HOUSE = ("Snakefile", "rules", "workflow", "tasks", "profiles", "envs")
+TASK = re.compile(
+    f"_({'|'.join(path.stem for path in sorted(ROOT.glob('tasks/*.yaml')))})(?=_checkpoint$|$)"
+)
+"""What the name of a rule of a run says of the task."""
 CONFIG = """\
 seed: 0
 models:
@@ -101,7 +106,11 @@ class Project:
         return Project(Path(shutil.copytree(self.folder, folder, symlinks=True)))
 
     def planned(self, *arguments: str) -> dict[str, int]:
-        """How many jobs of each rule a dry run lists, without `all`."""
+        """How many jobs of each rule a dry run lists, without `all`.
+
+        The rules of a run's tasks count as one: `edges_tiny_ioi2` as `edges_tiny`, and
+        `edges_tiny_ioi2_checkpoint` as `edges_tiny_checkpoint`.
+        """
         done = self.snakemake("-n", *arguments)
         assert done.returncode == 0, done.stdout + done.stderr
         counts: dict[str, int] = {}
@@ -113,7 +122,8 @@ class Project:
                     name, count = row.split()
                     if name == "total":
                         break
-                    counts[name] = int(count)
+                    name = TASK.sub("", name)
+                    counts[name] = counts.get(name, 0) + int(count)
                 break
         counts.pop("all", None)
         return counts

@@ -72,9 +72,7 @@ def test_the_answer_in_the_readme_is_the_recorded_one() -> None:
 @pytest.mark.parametrize("document", ["README.md", *DOCUMENTS])
 def test_links_lead_somewhere(document: str) -> None:
     text = (ROOT / document).read_text()
-    links = re.findall(r"\]\(([^)#]+)\)", text)
-    assert links or document in DOCUMENTS
-    for link in links:
+    for link in re.findall(r"\]\(([^)#]+)\)", text):
         assert ((ROOT / document).parent / link).exists(), link
 
 

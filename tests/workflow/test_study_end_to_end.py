@@ -50,10 +50,12 @@ def expected_files() -> set[str]:
         f"{RUN}/ambiguous3/{probe}/step-{STEPS[0]}.parquet" for probe in ("edges", "edge_samples")
     }
     for task in ("ioi2", "ioi3"):
-        files |= {f"{RUN}/{task}/{name}.parquet" for name in ("comparison", "transfer", "heads")}
+        files |= {f"{RUN}/{task}/{name}.parquet" for name in ("comparison", "heads")}
         files |= {f"{RUN}/{task}/figures/{overview}.png" for overview in OF_A_TASK}
         for step in STEPS:
-            files |= {f"{RUN}/{task}/{probe}/step-{step}.parquet" for probe in PROBES}
+            files |= {
+                f"{RUN}/{task}/{probe}/step-{step}.parquet" for probe in (*PROBES, "transfer")
+            }
             files |= {f"{RUN}/{task}/figures/{figure}/step-{step}.png" for figure in FIGURES}
             files |= {
                 f"{RUN}/{task}/figures/circuit/step-{step}.{kind}" for kind in ("svg", "json")

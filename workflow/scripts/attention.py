@@ -23,11 +23,11 @@ def main(smk):
         probe,
         compute=smk.params.compute,
         batch=settings["batch"],
-        checkpoints=[Path(folder) for folder in smk.input.checkpoints],
+        checkpoints=list(dict.fromkeys(map(Path, [smk.input.first, *smk.input.checkpoints]))),
         dataset=dataset,
         n_prompts=settings["prompts"],
         tables={name: [Path(path) for path in paths] for name, paths in smk.output.items()},
-        title=f"attention on {smk.wildcards.task}",
+        title=f"attention on {smk.params.task}",
     )
 
 

@@ -14,17 +14,14 @@ def main(smk):
     from timelapse.circuits.scored import ScoredEdges
     from timelapse.parquet import read, write
 
-    def by_task(paths, tasks=smk.params.tasks):
-        """The files of each task; they are listed task by task."""
+    def opened(paths, tasks):
+        """The samples of each task; their files are listed task by task."""
         each = len(paths) // max(1, len(tasks))
         return {
-            task: paths[number * each : (number + 1) * each] for number, task in enumerate(tasks)
-        }
-
-    def opened(files):
-        return {
-            name: EdgeSamples.open(paths, smk.params.method, len(shape.edges))
-            for name, paths in files.items()
+            name: EdgeSamples.open(
+                paths[number * each : (number + 1) * each], smk.params.method, len(shape.edges)
+            )
+            for number, name in enumerate(tasks)
         }
 
     settings = ComparisonSettings(
@@ -34,13 +31,14 @@ def main(smk):
         },
         seed=smk.params.seed,
     )
-    task = smk.wildcards.task
-    shape = ScoredEdges.read(by_task(smk.input.edges)[task][:1]).shape
-    samples = opened(by_task(smk.input.edge_samples))
-    controls = opened(by_task(smk.input.control_samples, smk.params.controls))
-    compared = compare(task, samples, shape, settings, controls)
-    transfer = read(smk.input.transfer, compared.schema).cast(compared.schema)
-    write(pa.concat_tables([compared, transfer]), Path(smk.output.comparison))
+    task = smk.params.task
+    shape = ScoredEdges.read(smk.input.edges).shape
+    samples = opened(smk.input.edge_samples, [task])
+    others = opened(smk.input.other_samples, smk.params.others)
+    controls = opened(smk.input.control_samples, smk.params.controls)
+    compared = compare(task, samples | others, shape, settings, controls)
+    transfer = [read(path, compared.schema).cast(compared.schema) for path in smk.input.transfer]
+    write(pa.concat_tables([compared, *transfer]), Path(smk.output.comparison))
     heads = head_table(samples[task], shape, settings.resamples, settings.seed, task)
     write(heads, Path(smk.output.heads))
 

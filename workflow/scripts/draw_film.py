@@ -14,7 +14,7 @@ def main(smk):
         [Path(path) for path in smk.input.tables],
         [Path(path) for path in smk.input.win_rates],
         run=smk.params.run,
-        task=smk.wildcards.task,
+        task=smk.params.task,
         options=smk.params.options,
         extra_tables=by_folder(map(Path, smk.input.get("extras", []))),
     )

@@ -29,7 +29,7 @@ def main(smk):
         dataset=Path(smk.input.dataset),
         n_prompts=probe["prompts"],
         tables={name: [Path(path) for path in paths] for name, paths in smk.output.items()},
-        title=f"edges on {smk.wildcards.task}",
+        title=f"edges on {smk.params.task}",
     )
 
 

@@ -18,7 +18,7 @@ def main(smk):
         circuit = Circuit.strongest(scored, step, smk.params.method, smk.params.edges)
         about = {
             "run": smk.params.run,
-            "task": smk.wildcards.task,
+            "task": smk.params.task,
             "step": step,
             "method": smk.params.method,
             "chosen_edges": smk.params.edges,

@@ -56,7 +56,7 @@ def main(smk):
         measured(),
         checkpoints,
         {name: [Path(path) for path in paths] for name, paths in smk.output.items()},
-        title=f"faithfulness on {smk.wildcards.task}",
+        title=f"faithfulness on {smk.params.task}",
     )
 
 

@@ -16,8 +16,7 @@ def main(smk):
 
     torch.set_num_threads(smk.threads)
     training, base, dataset = smk.params.training, Path(smk.input.model), Path(smk.input.dataset)
-    files = [dataset, *map(Path, smk.input.code)]
-    key = training_key(files, [training, checksums(base)])
+    key = training_key([dataset], [training, checksums(base), smk.params.code])
     steps = tuple(training["steps"])
     with claimed(Path(smk.config["store"]), key) as folder:
         table = finetune(base, dataset, training["recipe"], steps, training["seed"], folder)

@@ -26,7 +26,7 @@ def main(smk):
         dataset=Path(smk.input.dataset),
         n_prompts=settings["prompts"],
         tables=[Path(path) for path in smk.output.tables],
-        title=f"head roles on {smk.wildcards.task}",
+        title=f"head roles on {smk.params.task}",
     )
 
 

@@ -18,7 +18,7 @@ def main(smk):
         dataset=Path(smk.input.dataset),
         n_prompts=smk.params.probe["prompts"],
         tables=[Path(path) for path in smk.output.tables],
-        title=f"logit difference on {smk.wildcards.task}",
+        title=f"logit difference on {smk.params.task}",
     )
 
 

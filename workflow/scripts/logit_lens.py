@@ -20,7 +20,7 @@ def main(smk):
         dataset=Path(smk.input.dataset),
         n_prompts=settings["prompts"],
         tables={name: [Path(path) for path in paths] for name, paths in smk.output.items()},
-        title=f"logit lens on {smk.wildcards.task}",
+        title=f"logit lens on {smk.params.task}",
     )
 
 

@@ -26,7 +26,7 @@ def main(smk):
         dataset=Path(smk.input.dataset),
         n_prompts=smk.params.probe["prompts"],
         tables=[Path(path) for path in smk.output.tables],
-        title=f"patching on {smk.wildcards.task}",
+        title=f"patching on {smk.params.task}",
     )
 
 

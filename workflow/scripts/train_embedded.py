@@ -15,10 +15,10 @@ def main(smk):
     from timelapse.tasks.spec import load_spec
 
     torch.set_num_threads(smk.threads)
-    model, files = smk.params.model, [*smk.input.datasets, *smk.input.specs, *smk.input.code]
+    model, files = smk.params.model, [*smk.input.datasets, *smk.input.specs]
     words = {word for spec in smk.input.specs for word in load_spec(Path(spec)).words()}
     texts = {path.parent.name: read_texts(path) for path in map(Path, smk.input.datasets)}
-    key = training_key(map(Path, files), model)
+    key = training_key(map(Path, files), [model, smk.params.code])
     with claimed(Path(smk.config["store"]), key) as folder:
         train_embedded(model["settings"], sorted(words), texts, model["seed"], folder)
         last = step_folder(folder / "checkpoints", model["settings"]["steps"])

@@ -10,7 +10,6 @@ def main(smk):
     from tqdm import tqdm
 
     from timelapse.circuits.architecture import graph_of
-    from timelapse.circuits.comparison.pairs import compared_steps
     from timelapse.circuits.intervention.check import refuse_other_arithmetic
     from timelapse.circuits.samples import EdgeSamples
     from timelapse.circuits.scored import ScoredEdges
@@ -23,13 +22,8 @@ def main(smk):
     from timelapse.probes.sweep import first_prompts
 
     params, comparison = smk.params, smk.params.comparison
-    task, method, corruptions = smk.wildcards.task, params.method, params.corruptions
-    folders = {
-        int(Path(folder).name.removeprefix("step-")): Path(folder)
-        for folder in smk.input.checkpoints
-    }
-    steps = compared_steps(list(folders), comparison["checkpoints"])
-    checkpoints = [folders[step] for step in steps]
+    task, method, corruptions = params.task, params.method, params.corruptions
+    checkpoints = [Path(folder) for folder in smk.input.checkpoints]
     prompts = first_prompts(Path(smk.input.dataset), checkpoints[0], comparison["prompts"])
     files = list(smk.input.edges)
     n_files = len(files) // len(params.tasks)
@@ -37,16 +31,19 @@ def main(smk):
         name: ScoredEdges.read(files[number * n_files : (number + 1) * n_files])
         for number, name in enumerate(params.tasks)
     }
-    shape = edges[task].shape
+    shape, steps = edges[task].shape, edges[task].steps
     samples = EdgeSamples.open(smk.input.edge_samples, method, len(shape.edges))
     circuits = guests(edges, steps, task, method, comparison["edges"])
     device = Device.chosen(params.compute, checkpoints[0])
     settings = Settings(batch=device.batch(comparison["batch"]))
-    (base,) = each_bridge(checkpoints[:1], device.name, device.dtype)
+    (base,) = each_bridge([Path(smk.input.first)], device.name, device.dtype)
 
-    tables = []
-    hosts = zip(steps, each_bridge(checkpoints, device.name, device.dtype), strict=True)
-    for step, bridge in tqdm(hosts, desc=f"transfer on {task}", total=len(steps)):
+    hosts = zip(checkpoints, each_bridge(checkpoints, device.name, device.dtype), strict=True)
+    outputs = zip(hosts, smk.output.tables, strict=True)
+    for (checkpoint, bridge), path in tqdm(
+        outputs, desc=f"transfer on {task}", total=len(checkpoints), unit="checkpoint"
+    ):
+        step = int(checkpoint.name.removeprefix("step-"))
         graph_of(bridge, prompts, corruptions[0])
         refuse_other_arithmetic(bridge, shape, prompts, corruptions[0])
         place, first = (
@@ -55,13 +52,13 @@ def main(smk):
         )
         halves = halved(samples, place, shape, comparison["edges"], comparison["splits"])
         visitors = visiting(circuits, place, first.step)
-        tables.append(transfer(bridge, shape, place, visitors, halves, settings))
+        tables = [transfer(bridge, shape, place, visitors, halves, settings)]
         if step != first.step:
             tables += [
                 transplants(base, bridge, step, shape, first, settings.batch),
                 transplants(bridge, base, first.step, shape, place, settings.batch),
             ]
-    write(pa.concat_tables(tables), smk.output[0])
+        write(pa.concat_tables(tables), path)
 
 
 if "snakemake" in globals():

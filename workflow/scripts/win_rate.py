@@ -19,7 +19,7 @@ def main(smk):
         dataset=Path(smk.input.dataset),
         n_prompts=smk.params.probe["prompts"],
         tables=[Path(path) for path in smk.output.tables],
-        title=f"win rate on {smk.wildcards.task}",
+        title=f"win rate on {smk.params.task}",
     )
 
 

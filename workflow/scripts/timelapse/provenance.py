@@ -4,7 +4,7 @@ import ast
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import cache
 from pathlib import Path
 
@@ -25,6 +25,20 @@ def library_files(script: Path) -> list[str]:
         found |= new
         waiting.extend(new)
     return [os.path.relpath(path) for path in sorted(found)]
+
+
+def code_digest(script: Path, without: Collection[str] = ()) -> str:
+    """A digest of a script and of the modules that it imports, see `library_files`.
+
+    A rule has it among its params, so that an edit reruns its jobs. As input files the modules
+    would be most of a large study's graph of jobs.
+
+    Args:
+        script: the script.
+        without: modules that do not count, such as `figures/kinds.py`.
+    """
+    files = [file for file in library_files(script) if not file.endswith(tuple(without))]
+    return fingerprint([script, *map(Path, files)], [])
 
 
 @cache

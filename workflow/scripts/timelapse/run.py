@@ -1,6 +1,6 @@
 """A run: a fine-tuning, the steps that it keeps, and where what it leaves behind lies."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,7 +36,7 @@ class Run:
     @property
     def step_names(self) -> tuple[str, ...]:
         """The kept steps as they stand in paths: `000000`, `000008`, ..."""
-        return tuple(f"{step:06d}" for step in self.steps)
+        return tuple(map(step_name, self.steps))
 
     @property
     def training(self) -> dict[str, Any]:
@@ -51,38 +51,42 @@ class Run:
     @property
     def checkpoints(self) -> list[str]:
         """The folders of the kept steps."""
-        return [f"results/runs/{self.name}/checkpoints/step-{step}" for step in self.step_names]
+        return [self.checkpoint(name) for name in self.step_names]
 
-    def tables(self, probe: str, task: str = "{task}") -> list[str]:
-        """A probe's tables of the kept steps, by default with a wildcard for the task."""
-        folder = f"results/runs/{self.name}/{task}/{probe}"
-        return [f"{folder}/step-{step}.parquet" for step in self.step_names]
+    def checkpoint(self, step: str) -> str:
+        """The folder of a step."""
+        return f"results/runs/{self.name}/checkpoints/step-{step}"
 
-    def control_tables(self, probe: str, task: str = "{task}") -> list[str]:
-        """A probe's tables of a control: that of the first checkpoint alone."""
-        return self.tables(probe, task)[:1]
+    def tables(self, probe: str, task: str, steps: Iterable[int] | None = None) -> list[str]:
+        """A probe's tables of some steps, by default of all that are kept."""
+        names = self.step_names if steps is None else map(step_name, steps)
+        return [self.table(probe, task, name) for name in names]
 
-    def whole_patterns(self, probes: Mapping[str, Any]) -> dict[str, list[str]]:
-        """The tables of whole attention patterns, if a study's probes name heads."""
-        named = probes["attention"]["heads"]
-        return {"attention_pattern": self.tables("attention_pattern")} if named else {}
+    def table(self, probe: str, task: str, step: str) -> str:
+        """A probe's table of a step."""
+        return f"results/runs/{self.name}/{task}/{probe}/step-{step}.parquet"
 
-    def edges_by_position(self, probes: Mapping[str, Any]) -> dict[str, list[str]]:
-        """The tables of edge scores by position, if a study's probes ask for them."""
-        wanted = probes["edges"]["positions"]
-        return {"edges_by_position": self.tables("edges_by_position")} if wanted else {}
-
-    def frames(self, folder: str, *suffixes: str) -> list[str]:
-        """The pictures of the kept steps in a figure's folder, and last their film."""
+    @staticmethod
+    def frames(folder: str, steps: Iterable[int], *suffixes: str) -> list[str]:
+        """The pictures of some steps in a figure's folder, and last their film."""
         pictures = [
-            f"{folder}/step-{step}.{suffix}" for step in self.step_names for suffix in suffixes
+            f"{folder}/step-{step_name(step)}.{suffix}" for step in steps for suffix in suffixes
         ]
         return [*pictures, f"{folder}.gif"]
 
-    def circuits_for_others(self, suffix: str) -> list[str]:
+    def circuits_for_others(self, task: str, suffix: str) -> list[str]:
         """The circuits of the kept steps in a format of other tools."""
-        folder = f"results/runs/{self.name}/{{task}}/circuits"
+        folder = f"results/runs/{self.name}/{task}/circuits"
         return [f"{folder}/step-{step}.{suffix}" for step in self.step_names]
+
+
+def step_name(step: int) -> str:
+    """A step as it stands in paths.
+
+    >>> step_name(8)
+    '000008'
+    """
+    return f"{step:06d}"
 
 
 def kept_steps(schedule: Mapping[str, Any], last: int) -> tuple[int, ...]:

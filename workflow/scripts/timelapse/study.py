@@ -8,6 +8,7 @@ from typing import Any
 
 from timelapse.documents import read_yaml, validated
 from timelapse.errors import UserError
+from timelapse.jobs import Jobs
 from timelapse.repeats import repeat_name, with_repeats
 from timelapse.run import Run, kept_steps
 
@@ -46,6 +47,7 @@ class Study:
     """Everything that a config says, and the files that say it."""
 
     seed: int
+    granularity: str
     store: str
     activations: dict[str, Any]
     compute: dict[str, Any]
@@ -53,6 +55,7 @@ class Study:
     runs: dict[str, Run]
     probes: dict[str, dict[str, Any]]
     comparison: dict[str, Any]
+    films: dict[str, Any]
     figures: dict[str, dict[str, Any]] = field(default_factory=dict)
     source: str = "config"
 
@@ -61,6 +64,14 @@ class Study:
         """All tasks that the study needs, sorted."""
         tasks = {task for run in self.runs.values() for task in run.tasks}
         return tuple(sorted(tasks.union(*(model.mixture for model in self.models.values()))))
+
+    @property
+    def jobs(self) -> list[Jobs]:
+        """How the measuring of every run on every evaluated task is cut into jobs."""
+        each = self.granularity == "checkpoint"
+        return [
+            Jobs(run, task, run.steps, each) for run in self.runs.values() for task in run.evaluate
+        ]
 
 
 def read_config(path: str | Path) -> dict[str, Any]:
@@ -149,6 +160,7 @@ def read_study(
         _check_circuits(run, document, source)
     study = Study(
         seed=seed,
+        granularity=document["granularity"],
         store=document["store"],
         activations=document["activations"],
         compute=document["compute"],
@@ -156,6 +168,7 @@ def read_study(
         runs=runs,
         probes=document["probes"],
         comparison=document["comparison"],
+        films=document["films"],
         figures=_figures(document),
         source=source,
     )

@@ -42,21 +42,27 @@ def script(name: str):  # type: ignore[no-untyped-def]
 
 def job(run: Path, task: str) -> SimpleNamespace:
     names = [f"step-{step:06d}.parquet" for step in STEPS]
-    transfer = run / task / "transfer.parquet"
+    transfer = run / task / "transfer" / names[1]
+    transfer.parent.mkdir()
     cells = (0, 8, task, task, "cross_faithfulness", 0.5, 0.4, 0.6, None)
     line = dict(zip(COMPARISON.names, cells, strict=True))
     pq.write_table(pa.Table.from_pylist([line], schema=COMPARISON), transfer)
     return SimpleNamespace(
         input=SimpleNamespace(
-            edges=[str(run / each / "edges" / name) for each in TASKS for name in names],
-            edge_samples=[
-                str(run / each / "edge_samples" / name) for each in TASKS for name in names
+            edges=[str(run / task / "edges" / names[0])],
+            edge_samples=[str(run / task / "edge_samples" / name) for name in names],
+            other_samples=[
+                str(run / other / "edge_samples" / name)
+                for other in TASKS
+                if other != task
+                for name in names
             ],
             control_samples=[str(run / CONTROL / "edge_samples" / names[0])],
-            transfer=str(transfer),
+            transfer=[str(transfer)],
         ),
         params=SimpleNamespace(
-            tasks=TASKS,
+            task=task,
+            others=[other for other in TASKS if other != task],
             controls=(CONTROL,),
             method="EAP",
             seed=0,
@@ -69,7 +75,6 @@ def job(run: Path, task: str) -> SimpleNamespace:
                 "splits": 5,
             },
         ),
-        wildcards=SimpleNamespace(task=task),
         output=SimpleNamespace(
             comparison=str(run / task / "comparison.parquet"),
             heads=str(run / task / "heads.parquet"),
@@ -121,8 +126,7 @@ def test_a_runs_circuits_are_exported(run: Path, tmp_path: Path) -> None:
             edges=[str(run / "ioi3" / "edges" / f"step-{step:06d}.parquet") for step in STEPS],
             checkpoint=str(checkpoint),
         ),
-        params=SimpleNamespace(run="two_to_three", method="EAP", edges=6),
-        wildcards=SimpleNamespace(task="ioi3"),
+        params=SimpleNamespace(run="two_to_three", task="ioi3", method="EAP", edges=6),
         output=SimpleNamespace(
             graphml=[str(tmp_path / f"{step}.graphml") for step in STEPS],
             importances=[str(tmp_path / f"{step}.importances.json") for step in STEPS],

@@ -69,8 +69,12 @@ def write_each(
     paths: Sequence[Path] | Mapping[str, Sequence[Path]],
     title: str,
 ) -> None:
-    """Write the tables of every checkpoint when it is measured, with its step."""
+    """Write the tables of every checkpoint when it is measured, with its step.
+
+    A checkpoint that has no table among the paths is measured for the others to be compared with.
+    """
     by_name = paths if isinstance(paths, Mapping) else {"": paths}
+    targets = {(name, path.stem): path for name, all_ in by_name.items() for path in all_}
     bar = tqdm(
         zip(checkpoints, measured, strict=True),
         desc=title,
@@ -78,9 +82,12 @@ def write_each(
         unit="checkpoint",
         file=sys.stderr,
     )
-    for number, (checkpoint, found) in enumerate(bar):
+    for checkpoint, found in bar:
         tables = found if isinstance(found, Mapping) else {"": found}
         for name in by_name:
-            table, path = tables[name], by_name[name][number]
+            path = targets.pop((name, checkpoint.name), None)
+            if path is None:
+                continue
+            table = tables[name]
             step = pa.array([int(checkpoint.name.removeprefix("step-"))] * len(table), pa.int32())
             write(table.add_column(0, pa.field("step", pa.int32(), nullable=False), step), path)
