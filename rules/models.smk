@@ -33,6 +33,7 @@ rule train_embedded:
     params:
         code=code_digest(SCRIPTS / "train_embedded.py"),
         model=lambda wildcards: vars(STUDY.models[wildcards.model]),
+        tf32=STUDY.compute["tf32"],
     message:
         "Training the embedded model {wildcards.model} on its mixture"
     script:
@@ -88,6 +89,7 @@ for run in STUDY.runs.values():
         params:
             code=code_digest(SCRIPTS / "finetune.py"),
             training=run.training,
+            tf32=STUDY.compute["tf32"],
         message:
             f"Fine-tuning {run.model} on {run.task}: run {run.name}"
         script:

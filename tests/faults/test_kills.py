@@ -92,7 +92,7 @@ def test_every_kind_of_job_and_snakemake_may_be_killed(
         if orphans is not None:
             assert psutil.wait_procs(orphans, timeout=30)[1] == []
             told = project.snakemake("--cores", "2")
-            assert told.returncode != 0 and "--unlock" in told.stdout + told.stderr
+            assert told.returncode != 0 and "snakemake --unlock" in told.stdout + told.stderr
             assert project.snakemake("--unlock").returncode == 0
         now = made(project)
         assert {name: now.get(name) for name in kept} == kept, "finished work was done again"

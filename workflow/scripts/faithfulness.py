@@ -24,7 +24,7 @@ def main(smk):
     prompts = first_prompts(Path(smk.input.dataset), checkpoints[0], probe["prompts"])
     edges = ScoredEdges.read(smk.input.edges)
 
-    device = Device.chosen(smk.params.compute, checkpoints[0])
+    device = Device.for_measuring(smk.params.compute, checkpoints[0])
     fitting = FittingBatch(device.batch(probe["batch"]))
 
     def all_corruptions(step, bridge, batch):

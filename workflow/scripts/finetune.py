@@ -10,13 +10,15 @@ def main(smk):
 
     from timelapse.models.checkpoints import publish, step_folder
     from timelapse.models.checksums import checksums
+    from timelapse.models.device import Device
     from timelapse.models.finetuning import finetune
     from timelapse.models.trainings import claimed, training_key
     from timelapse.parquet import write
 
     torch.set_num_threads(smk.threads)
     training, base, dataset = smk.params.training, Path(smk.input.model), Path(smk.input.dataset)
-    key = training_key([dataset], [training, checksums(base), smk.params.code])
+    device = Device.for_training(smk.params.tf32)
+    key = training_key([dataset], [training, checksums(base), device.tf32, smk.params.code])
     steps = tuple(training["steps"])
     with claimed(Path(smk.config["store"]), key) as folder:
         table = finetune(base, dataset, training["recipe"], steps, training["seed"], folder)

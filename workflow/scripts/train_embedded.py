@@ -9,6 +9,7 @@ def main(smk):
     import torch
 
     from timelapse.models.checkpoints import publish, step_folder
+    from timelapse.models.device import Device
     from timelapse.models.embedded import train_embedded
     from timelapse.models.trainings import claimed, training_key
     from timelapse.tasks.dataset import read_texts
@@ -18,7 +19,8 @@ def main(smk):
     model, files = smk.params.model, [*smk.input.datasets, *smk.input.specs]
     words = {word for spec in smk.input.specs for word in load_spec(Path(spec)).words()}
     texts = {path.parent.name: read_texts(path) for path in map(Path, smk.input.datasets)}
-    key = training_key(map(Path, files), [model, smk.params.code])
+    device = Device.for_training(smk.params.tf32)
+    key = training_key(map(Path, files), [model, device.tf32, smk.params.code])
     with claimed(Path(smk.config["store"]), key) as folder:
         train_embedded(model["settings"], sorted(words), texts, model["seed"], folder)
         last = step_folder(folder / "checkpoints", model["settings"]["steps"])

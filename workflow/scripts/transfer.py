@@ -1,5 +1,6 @@
 """Rule transfer: circuits run in other checkpoints and on other tasks, heads moved between both."""
 
+from functools import partial
 from pathlib import Path
 
 from job import start
@@ -18,6 +19,7 @@ def main(smk):
     from timelapse.circuits.transfer.transplant import transplants
     from timelapse.models.device import Device
     from timelapse.models.loading import each_bridge
+    from timelapse.models.memory import FittingBatch
     from timelapse.parquet import write
     from timelapse.probes.sweep import first_prompts
 
@@ -34,16 +36,11 @@ def main(smk):
     shape, steps = edges[task].shape, edges[task].steps
     samples = EdgeSamples.open(smk.input.edge_samples, method, len(shape.edges))
     circuits = guests(edges, steps, task, method, comparison["edges"])
-    device = Device.chosen(params.compute, checkpoints[0])
-    settings = Settings(batch=device.batch(comparison["batch"]))
+    device = Device.for_measuring(params.compute, checkpoints[0])
+    fitting = FittingBatch(device.batch(comparison["batch"]))
     (base,) = each_bridge([Path(smk.input.first)], device.name, device.dtype)
 
-    hosts = zip(checkpoints, each_bridge(checkpoints, device.name, device.dtype), strict=True)
-    outputs = zip(hosts, smk.output.tables, strict=True)
-    for (checkpoint, bridge), path in tqdm(
-        outputs, desc=f"transfer on {task}", total=len(checkpoints), unit="checkpoint"
-    ):
-        step = int(checkpoint.name.removeprefix("step-"))
+    def visited(step, bridge, batch):
         graph_of(bridge, prompts, corruptions[0])
         refuse_other_arithmetic(bridge, shape, prompts, corruptions[0])
         place, first = (
@@ -52,13 +49,21 @@ def main(smk):
         )
         halves = halved(samples, place, shape, comparison["edges"], comparison["splits"])
         visitors = visiting(circuits, place, first.step)
-        tables = [transfer(bridge, shape, place, visitors, halves, settings)]
+        tables = [transfer(bridge, shape, place, visitors, halves, Settings(batch=batch))]
         if step != first.step:
             tables += [
-                transplants(base, bridge, step, shape, first, settings.batch),
-                transplants(bridge, base, first.step, shape, place, settings.batch),
+                transplants(base, bridge, step, shape, first, batch),
+                transplants(bridge, base, first.step, shape, place, batch),
             ]
-        write(pa.concat_tables(tables), path)
+        return pa.concat_tables(tables)
+
+    hosts = zip(checkpoints, each_bridge(checkpoints, device.name, device.dtype), strict=True)
+    outputs = zip(hosts, smk.output.tables, strict=True)
+    for (checkpoint, bridge), path in tqdm(
+        outputs, desc=f"transfer on {task}", total=len(checkpoints), unit="checkpoint"
+    ):
+        step = int(checkpoint.name.removeprefix("step-"))
+        write(fitting.run(partial(visited, step, bridge)), path)
 
 
 if "snakemake" in globals():

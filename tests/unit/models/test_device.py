@@ -39,7 +39,7 @@ def gpu(monkeypatch: pytest.MonkeyPatch, memory: int, bfloat16: bool = True) -> 
 
 
 def test_the_cpu_runs_float32_in_batches_of_a_hundred(folder: Path) -> None:
-    device = Device.chosen(AUTO, folder)
+    device = Device.for_measuring(AUTO, folder)
     assert (device.name, device.dtype, device.tf32) == ("cpu", torch.float32, False)
     assert device.batch("auto") == 100
     assert device.batch(7) == 7
@@ -49,7 +49,7 @@ def test_a_gpu_takes_larger_batches_by_its_memory(
     monkeypatch: pytest.MonkeyPatch, folder: Path
 ) -> None:
     gpu(monkeypatch, 80 * 2**30)
-    device = Device.chosen(AUTO, folder)
+    device = Device.for_measuring(AUTO, folder)
     assert (device.name, device.dtype) == ("cuda", torch.float32)
     assert device.batch("auto") == 1000
     assert device.batch(7) == 7
@@ -60,13 +60,13 @@ def test_parts_are_measured_without_tf32_and_models_trained_with_it(
     monkeypatch: pytest.MonkeyPatch, folder: Path
 ) -> None:
     gpu(monkeypatch, 80 * 2**30)
-    assert not Device.chosen(AUTO, folder).tf32
+    assert not Device.for_measuring(AUTO, folder).tf32
     assert torch.get_float32_matmul_precision() == "highest"
-    assert Device.chosen(AUTO, folder, training=True).tf32
+    assert Device.for_training("auto").tf32
     assert torch.get_float32_matmul_precision() == "high"
     for said in (True, False):
-        assert Device.chosen({**AUTO, "tf32": said}, folder).tf32 is said
-        assert Device.chosen({**AUTO, "tf32": said}, folder, training=True).tf32 is said
+        assert Device.for_measuring({**AUTO, "tf32": said}, folder).tf32 is said
+        assert Device.for_training(said).tf32 is said
 
 
 def test_weights_that_would_fill_the_gpu_are_halved(
@@ -74,12 +74,12 @@ def test_weights_that_would_fill_the_gpu_are_halved(
 ) -> None:
     size = 4 * parameters(folder)
     gpu(monkeypatch, 4 * size)
-    assert Device.chosen(AUTO, folder).dtype is torch.float32
+    assert Device.for_measuring(AUTO, folder).dtype is torch.float32
     gpu(monkeypatch, 4 * size - 1)
-    assert Device.chosen(AUTO, folder).dtype is torch.bfloat16
-    assert Device.chosen({**AUTO, "dtype": "float32"}, folder).dtype is torch.float32
+    assert Device.for_measuring(AUTO, folder).dtype is torch.bfloat16
+    assert Device.for_measuring({**AUTO, "dtype": "float32"}, folder).dtype is torch.float32
     gpu(monkeypatch, 4 * size - 1, bfloat16=False)
-    assert Device.chosen(AUTO, folder).dtype is torch.float16
+    assert Device.for_measuring(AUTO, folder).dtype is torch.float16
 
 
 def test_a_models_size_is_that_of_its_weights(folder: Path) -> None:

@@ -14,10 +14,11 @@ import pyarrow as pa
 import pytest
 import torch
 from datasets import Dataset
-from transformers import AutoModelForCausalLM
+from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM, GPT2LMHeadModel
 
 from timelapse.errors import UserError
-from timelapse.models.checkpoints import discard
+from timelapse.models.checkpoints import discard, step_folder
 from timelapse.models.embedded import new_model
 from timelapse.models.finetuning import answer_examples, drawn_rows
 from timelapse.models.prompts import encode
@@ -43,17 +44,62 @@ RECIPE = Recipe(
 )
 
 
-def train_in(folder: Path, dropout: float = 0.1, slow: float = 0.0) -> pa.Table:
+def full_above(most: int, failures: list[int]) -> Callable[..., None]:
+    """A hook before a model that lets memory run out in passes of more than `most` examples."""
+
+    def hook(_: object, args: tuple, kwargs: dict) -> None:
+        size = len(kwargs["input_ids"])
+        if size > most:
+            failures.append(size)
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    return hook
+
+
+def train_in(
+    folder: Path,
+    dropout: float = 0.1,
+    slow: float = 0.0,
+    most: int = 0,
+    failures: list[int] | None = None,
+) -> pa.Table:
+    failures = [] if failures is None else failures
     torch.set_num_threads(1)
-    model = new_model(SETTINGS, TOKENIZER, seed=1)
-    for module in model.modules():
-        if isinstance(module, torch.nn.Dropout):
-            module.p = dropout
-    if slow:
-        model.register_forward_pre_hook(lambda *_: time.sleep(slow))
+
+    def model() -> GPT2LMHeadModel:
+        made = new_model(SETTINGS, TOKENIZER, seed=1)
+        for module in made.modules():
+            if isinstance(module, torch.nn.Dropout):
+                module.p = dropout
+        if slow:
+            made.register_forward_pre_hook(lambda *_: time.sleep(slow))
+        if most:
+            made.register_forward_pre_hook(full_above(most, failures), with_kwargs=True)
+        return made
+
     rows = np.random.default_rng(0).integers(4, 24, (RECIPE.steps * RECIPE.batch, 10))
     examples = Dataset.from_dict({"input_ids": rows, "labels": rows})
     return train(model, TOKENIZER, examples, RECIPE, seed=3, folder=folder)
+
+
+def test_a_step_that_does_not_fit_is_split_and_the_training_is_the_same(tmp_path: Path) -> None:
+    whole, failures = train_in(tmp_path / "whole", dropout=0.0), []
+    split = train_in(tmp_path / "split", dropout=0.0, most=1, failures=failures)
+    assert failures == [4, 2]
+    assert split["step"].equals(whole["step"]) and split["tokens"].equals(whole["tokens"])
+    assert split["loss"].to_numpy() == pytest.approx(whole["loss"].to_numpy(), rel=1e-4)
+    for step in RECIPE.checkpoints:
+        found, wanted = (
+            load_file(step_folder(tmp_path / name / "checkpoints", step) / "model.safetensors")
+            for name in ("split", "whole")
+        )
+        for name in wanted:
+            if name.endswith("c_attn.bias"):
+                # A key's bias changes no attention: its gradient is rounding, which Adam enlarges.
+                width = SETTINGS["width"]
+                for weights in (found, wanted):
+                    weights[name][width : 2 * width] = 0
+            torch.testing.assert_close(found[name], wanted[name], rtol=1e-3, atol=1e-4)
 
 
 def bytes_of(folder: Path) -> dict[str, bytes]:

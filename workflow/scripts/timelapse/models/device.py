@@ -40,31 +40,38 @@ class Device:
     memory: int
 
     @classmethod
-    def chosen(cls, settings: Mapping[str, Any], folder: Path, training: bool = False) -> "Device":
+    def for_measuring(cls, settings: Mapping[str, Any], folder: Path) -> "Device":
         """The GPU that this process may see, or the CPU; set up as the config says.
 
         `dtype: auto` is float32 on the CPU, and on a GPU unless the weights would take more than
         a quarter of its memory: then bfloat16, or float16 where the GPU has none. `tf32: auto` is
-        TF32 for training alone: the measured parts of a logit difference have to sum to it.
+        no TF32: the measured parts of a logit difference have to sum to it.
 
         Args:
             settings: `compute` of a study's config.
             folder: a model to be run; its size decides.
-            training: whether it is trained, which has a dtype of its own.
         """
-        there = torch.cuda.is_available()
-        memory = torch.cuda.get_device_properties(0).total_memory if there else 0
-        half = torch.bfloat16 if not there or torch.cuda.is_bf16_supported() else torch.float16
-        fits = not there or 4 * parameters(folder) <= WEIGHTS_SHARE * memory
-        automatic = torch.float32 if fits else half
-        dtype = settings["dtype"]
-        device = cls(
-            name="cuda" if there else "cpu",
-            dtype=automatic if dtype == "auto" else getattr(torch, dtype),
-            tf32=there and (training if settings["tf32"] == "auto" else settings["tf32"]),
-            memory=memory,
-        )
-        set_tf32(device.tf32)
+        memory, dtype = _memory(), settings["dtype"]
+        if dtype == "auto":
+            fits = not memory or 4 * parameters(folder) <= WEIGHTS_SHARE * memory
+            half = "bfloat16" if not memory or torch.cuda.is_bf16_supported() else "float16"
+            dtype = "float32" if fits else half
+        return cls._set_up(getattr(torch, dtype), settings["tf32"] is True, memory)
+
+    @classmethod
+    def for_training(cls, tf32: bool | Literal["auto"]) -> "Device":
+        """The same, with float32 weights; `auto` is TF32 where the GPU has it.
+
+        Args:
+            tf32: `compute.tf32` of a study's config.
+        """
+        return cls._set_up(torch.float32, tf32 is not False, _memory())
+
+    @classmethod
+    def _set_up(cls, dtype: torch.dtype, tf32: bool, memory: int) -> "Device":
+        device = cls("cuda" if memory else "cpu", dtype, tf32 and memory > 0, memory)
+        torch.set_float32_matmul_precision("high" if device.tf32 else "highest")
+        torch.backends.cudnn.allow_tf32 = device.tf32
         _log.info("%s", device.described())
         return device
 
@@ -81,10 +88,12 @@ class Device:
         return f"on {what}, {str(self.dtype).removeprefix('torch.')}{rounding}"
 
 
-def set_tf32(on: bool) -> None:
-    """Whether products of float32 matrices may be rounded to TF32 on a GPU."""
-    torch.set_float32_matmul_precision("high" if on else "highest")
-    torch.backends.cudnn.allow_tf32 = on
+def _memory() -> int:
+    """Bytes of the GPU that this process may see; 0 without one."""
+    if not torch.cuda.is_available():
+        return 0
+    memory: int = torch.cuda.get_device_properties(0).total_memory
+    return memory
 
 
 def parameters(folder: Path) -> int:

@@ -1,6 +1,7 @@
 """The embedded model: a small GPT-2 trained from scratch on a mixture of tasks, no download."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -65,10 +66,14 @@ def train_embedded(
         checkpoints=(steps,),
         rolling=100,
     )
-    model = new_model(settings, tokenizer, derived_seed(seed, "embedded", "weights"))
     examples = Dataset.from_dict({"input_ids": rows, "labels": rows})
     return train(
-        model, tokenizer, examples, recipe, derived_seed(seed, "embedded", "dropout"), folder
+        partial(new_model, settings, tokenizer, derived_seed(seed, "embedded", "weights")),
+        tokenizer,
+        examples,
+        recipe,
+        derived_seed(seed, "embedded", "dropout"),
+        folder,
     )
 
 

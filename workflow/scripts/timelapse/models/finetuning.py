@@ -1,6 +1,7 @@
 """Fine-tuning on a task: the loss lies on the answer token alone."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -60,9 +61,13 @@ def finetune(
         checkpoints=checkpoints,
         rolling=max(1, settings["steps"] // 20),
     )
-    model = load_model(base, "cpu")
     return train(
-        model, tokenizer, examples, recipe, derived_seed(seed, "finetune", "dropout"), folder
+        partial(load_model, base, "cpu"),
+        tokenizer,
+        examples,
+        recipe,
+        derived_seed(seed, "finetune", "dropout"),
+        folder,
     )
 
 

@@ -45,9 +45,9 @@ class FittingBatch:
             if self.size == 1:
                 raise UserError(
                     "config",
-                    "compute.dtype",
+                    "compute",
                     f"the memory is too small for a single prompt ({told})",
-                    "Use bfloat16, or a device with more memory",
+                    "Use a device with more memory, a smaller model or a dtype of half the size",
                 )
             self.size //= 2
             _log.warning("%s: going on with batches of %d", told, self.size)

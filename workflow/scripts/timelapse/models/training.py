@@ -9,7 +9,7 @@ import logging
 import shutil
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,7 @@ from timelapse import tables
 from timelapse.errors import UserError
 from timelapse.models.checkpoints import save_checkpoint, step_folder
 from timelapse.models.checksums import verify, write_checksums
+from timelapse.models.memory import FittingBatch
 from timelapse.sharing import make_folder, settle
 
 transformers_logging.set_verbosity_error()
@@ -82,7 +83,7 @@ class Recipe:
 
 
 def train(
-    model: PreTrainedModel,
+    new_model: Callable[[], PreTrainedModel],
     tokenizer: PreTrainedTokenizerBase,
     examples: Dataset,
     recipe: Recipe,
@@ -93,9 +94,11 @@ def train(
 
     Checkpoints go to `folder/checkpoints/step-NNNNNN`. Started again with equal arguments after a
     kill, it ends with the same bytes as an undisturbed training (same device and thread count).
+    Where memory runs out, a step is split into passes of half as many examples: the same training
+    but for rounding.
 
     Args:
-        model: the model before step 0; trained in place.
+        new_model: gives the model before step 0, anew at every call.
         tokenizer: saved with every checkpoint; its end token pads where it has no padding token.
         examples: `input_ids` and `labels` (-100: no loss) of each, in the order of training.
         recipe: how to train.
@@ -106,16 +109,35 @@ def train(
         the training table: a row a step.
 
     Raises:
-        UserError: the folder vanishes meanwhile.
+        UserError: the folder vanishes meanwhile, or one example does not fit in the memory.
     """
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     make_folder(folder)
+
+    def trained(size: int) -> pa.Table:
+        at_once = max(part for part in range(1, size + 1) if recipe.batch % part == 0)
+        return _train(new_model(), tokenizer, examples, recipe, seed, folder, at_once)
+
+    return FittingBatch(recipe.batch).run(trained)
+
+
+def _train(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    examples: Dataset,
+    recipe: Recipe,
+    seed: int,
+    folder: Path,
+    at_once: int,
+) -> pa.Table:
+    """As `train`, `at_once` examples in a pass: a divisor of the batch."""
     tokens = np.cumsum(pc.list_value_length(examples.data["input_ids"]).to_numpy())
     arguments = TrainingArguments(
         output_dir=str(folder),
         max_steps=recipe.steps,
-        per_device_train_batch_size=recipe.batch,
+        per_device_train_batch_size=at_once,
+        gradient_accumulation_steps=recipe.batch // at_once,
         learning_rate=recipe.learning_rate,
         lr_scheduler_type="warmup_stable_decay",
         lr_scheduler_kwargs={"num_decay_steps": recipe.decay, "decay_type": "linear"},

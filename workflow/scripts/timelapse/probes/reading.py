@@ -102,7 +102,7 @@ def sweep_reading(
         if bucket.rows[0] < n_prompts
     ]
 
-    device = Device.chosen(compute, checkpoints[0])
+    device = Device.for_measuring(compute, checkpoints[0])
     fitting = FittingBatch(device.batch(batch))
 
     def measured() -> Iterator[Measured]:

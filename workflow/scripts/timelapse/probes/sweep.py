@@ -39,7 +39,7 @@ def sweep(
         each: gives the checkpoints as models, `each_model` or `each_bridge`.
         probe: measures a model on prompts in batches of at most a size: a table without `step`, or
             several by name.
-        compute: the study's `compute`, see `Device.chosen`.
+        compute: the study's `compute`, see `Device.for_measuring`.
         batch: that size at first; it is halved where memory runs out.
         checkpoints: folders named `step-NNNNNN`.
         dataset: a dataset's Parquet file.
@@ -51,7 +51,7 @@ def sweep(
         UserError: the dataset or a checkpoint cannot be used.
     """
     prompts = first_prompts(dataset, checkpoints[0], n_prompts)
-    device = Device.chosen(compute, checkpoints[0])
+    device = Device.for_measuring(compute, checkpoints[0])
     fitting = FittingBatch(device.batch(batch))
     models = each(checkpoints, device.name, device.dtype)
     measured = (fitting.run(partial(probe, model, prompts)) for model in models)
