@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from cluster import Cluster, wait_until
 from gpu_rules import GPU_RULES, TRAINING, kind
-from projects import CONFIG, ROOT, Project, new_project
+from projects import CONFIG, Project, new_project
 from records import Job, jobs
 
 pytestmark = pytest.mark.slurm
@@ -129,10 +129,6 @@ def test_the_study_is_the_one_that_a_local_run_makes(studied: Studied, local: Pr
             assert here.read_bytes() == there.read_bytes(), file
 
 
-@pytest.mark.skipif(
-    "granularity:" not in (ROOT / "workflow/schemas/config.schema.yaml").read_text(),
-    reason="the config has no key `granularity`",
-)
 def test_checkpoints_are_measured_one_by_one_as_tasks_of_a_job_array(
     cluster: Cluster, studied: Studied, local: Project, tmp_path: Path
 ) -> None:
