@@ -5,8 +5,13 @@ rule verify:
     localrule: True
     conda:
         "../envs/figures.yaml"
+    resources:
+        **asks(REQUESTS.tables, MOST_STEPS),
     params:
-        frames={run.name: len(run.steps) for run in STUDY.runs.values()},
+        frames={
+            run.name: len(compared_steps(run.steps, STUDY.films["checkpoints"]))
+            for run in STUDY.runs.values()
+        },
         options=[
             option
             for file in workflow.configfiles
