@@ -6,7 +6,7 @@ rule verify:
     conda:
         "../envs/figures.yaml"
     resources:
-        **asks(REQUESTS.tables, 1),
+        **asks(REQUESTS.tables, MOST_STEPS),
     params:
         frames={
             run.name: len(compared_steps(run.steps, STUDY.films["checkpoints"]))

@@ -63,6 +63,7 @@ CHANGES = {
         replaced("config.yaml", "{prompts: 6, batch: 4}", "{prompts: 4, batch: 6}"),
         {"logit_diff_tiny": 2, "draw_film_tiny": 6},
     ),
+    "where the store is": (replaced("config.yaml", "seed: 0", "seed: 0\nstore: elsewhere"), {}),
     "how large the store may get": (
         replaced("config.yaml", "seed: 0", "seed: 0\nactivations: {cap_gb: 1}"),
         {},
