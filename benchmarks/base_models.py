@@ -16,13 +16,13 @@ sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
 import torch  # noqa: E402
 
-from timelapse.documents import read_yaml  # noqa: E402
+from timelapse.files.documents import read_yaml  # noqa: E402
 from timelapse.models.checkpoints import step_folder  # noqa: E402
 from timelapse.models.embedded import train_embedded  # noqa: E402
 from timelapse.models.loading import load_model, load_tokenizer  # noqa: E402
 from timelapse.models.prompts import encode  # noqa: E402
 from timelapse.probes.win_rate import win_rate  # noqa: E402
-from timelapse.study import read_study  # noqa: E402
+from timelapse.study.study import read_study  # noqa: E402
 from timelapse.tasks.dataset import read_dataset, read_texts, write_datasets  # noqa: E402
 from timelapse.tasks.spec import load_spec  # noqa: E402
 

@@ -19,9 +19,9 @@ from transformer_lens.config import TransformerBridgeConfig  # noqa: E402
 
 from timelapse.activations.filing import merged, whole  # noqa: E402
 from timelapse.activations.sizes import prompt_numbers  # noqa: E402
-from timelapse.documents import read_yaml  # noqa: E402
+from timelapse.files.documents import read_yaml  # noqa: E402
 from timelapse.probes.needs import needs_of  # noqa: E402
-from timelapse.study import read_study  # noqa: E402
+from timelapse.study.study import read_study  # noqa: E402
 from timelapse.tasks.spec import load_spec  # noqa: E402
 
 TASKS = 10

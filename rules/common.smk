@@ -7,11 +7,11 @@ sys.path.insert(0, str(SCRIPTS))
 
 from timelapse.circuits.comparison.pairs import compared_steps
 from timelapse.errors import UserError
-from timelapse.preflight import check_writable, checked
+from timelapse.study.preflight import check_writable, checked
 from timelapse.provenance import code_digest
-from timelapse.requests import Requests
-from timelapse.results import results
-from timelapse.study import read_config
+from timelapse.study.requests import Requests
+from timelapse.study.results import results
+from timelapse.study.study import read_config
 
 try:
     if workflow.is_main_process:

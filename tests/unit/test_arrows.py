@@ -1,4 +1,4 @@
-"""Arrows point one way: scripts -> figures | probes | circuits -> models -> tasks."""
+"""Arrows point one way: scripts -> figures | probes | circuits -> models -> tasks -> files."""
 
 import ast
 from pathlib import Path
@@ -9,13 +9,16 @@ from timelapse.provenance import SCRIPTS
 
 LIBRARY = SCRIPTS / "timelapse"
 ALLOWED = {
-    "tasks": set(),
-    "models": {"tasks"},
-    "activations": {"models", "tasks"},
-    "circuits": {"activations", "models", "tasks"},
-    "probes": {"activations", "models", "tasks"},
-    "verification": {"models", "tasks"},
-    "figures": {"circuits"},  # the graph of a circuit and its selection, which need no model
+    "machine": set(),
+    "files": set(),
+    "tasks": {"files"},
+    "models": {"files", "tasks"},
+    "activations": {"files", "models", "tasks"},
+    "circuits": {"activations", "files", "models", "tasks"},
+    "probes": {"activations", "files", "models", "tasks"},
+    "study": {"circuits", "files", "tasks"},  # of circuits the graph alone, which needs no model
+    "figures": {"circuits", "files", "study"},  # likewise; of the study where tables lie
+    "verification": {"files", "models", "tasks"},
 }
 
 

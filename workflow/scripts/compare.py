@@ -12,7 +12,7 @@ def main(smk):
     from timelapse.circuits.comparison.table import ComparisonSettings, compare
     from timelapse.circuits.samples import EdgeSamples
     from timelapse.circuits.scored import ScoredEdges
-    from timelapse.parquet import read, write
+    from timelapse.files.parquet import read, write
 
     def opened(paths, tasks):
         """The samples of each task; their files are listed task by task."""

@@ -8,12 +8,12 @@ from job import start
 def main(smk):
     import torch
 
+    from timelapse.files.parquet import write
     from timelapse.models.checkpoints import publish, step_folder
     from timelapse.models.checksums import checksums
     from timelapse.models.device import Device
     from timelapse.models.finetuning import finetune
     from timelapse.models.trainings import claimed, training_key
-    from timelapse.parquet import write
 
     torch.set_num_threads(smk.threads)
     training, base, dataset = smk.params.training, Path(smk.input.model), Path(smk.input.dataset)

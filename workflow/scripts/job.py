@@ -22,10 +22,10 @@ def start(main: Callable[[Any], None], smk: Any) -> None:
     log.parent.mkdir(parents=True, exist_ok=True)
     logging.basicConfig(filename=log, filemode="w", level=logging.INFO, format="%(message)s")
     logging.captureWarnings(True)
-    from timelapse.disks import disk_error
     from timelapse.errors import UserError
-    from timelapse.gpus import choose_gpu
-    from timelapse.orphans import end_with_snakemake
+    from timelapse.machine.disks import disk_error
+    from timelapse.machine.gpus import choose_gpu
+    from timelapse.machine.orphans import end_with_snakemake
 
     end_with_snakemake()
     os.environ.setdefault("HF_HUB_OFFLINE", "1")

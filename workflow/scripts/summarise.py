@@ -9,7 +9,7 @@ def main(smk):
     from timelapse.circuits.summary.runs import collect
     from timelapse.circuits.summary.table import summary_table
     from timelapse.circuits.summary.text import summary_text
-    from timelapse.parquet import write
+    from timelapse.files.parquet import write
 
     runs = collect(smk.params.task, smk.input.comparisons, smk.input.heads, smk.input.win_rates)
     run = runs.pop(smk.params.run)

@@ -17,10 +17,10 @@ def main(smk):
     from timelapse.circuits.settings import Settings
     from timelapse.circuits.transfer.guests import Place, guests, halved, transfer, visiting
     from timelapse.circuits.transfer.transplant import transplants
+    from timelapse.files.parquet import write
     from timelapse.models.device import Device
     from timelapse.models.loading import each_bridge
     from timelapse.models.memory import FittingBatch
-    from timelapse.parquet import write
     from timelapse.probes.sweep import first_prompts
 
     params, comparison = smk.params, smk.params.comparison

@@ -9,9 +9,9 @@ from transformer_lens.model_bridge import TransformerBridge
 
 from timelapse.circuits.methods import METHODS, score_edges
 from timelapse.circuits.settings import Ablation, Settings
-from timelapse.documents import read_yaml
 from timelapse.errors import UserError
-from timelapse.study import SCHEMA
+from timelapse.files.documents import read_yaml
+from timelapse.study.study import SCHEMA
 
 
 def test_the_samples_average_to_the_scores(gpt2: TransformerBridge) -> None:

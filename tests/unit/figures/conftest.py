@@ -11,7 +11,7 @@ import pytest
 
 from timelapse import tables
 from timelapse.figures.overviews import Overview
-from timelapse.run import Run
+from timelapse.study.run import Run
 
 STEPS = tuple(range(0, 192, 8))
 CORRUPTIONS = ("first", "second", "abc")

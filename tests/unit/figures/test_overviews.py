@@ -27,7 +27,7 @@ from timelapse.figures.pages.lines import apart
 from timelapse.figures.pages.renderers import RENDERERS, draw_overview, overview_figure
 from timelapse.figures.pages.trajectories import LOOKS
 from timelapse.figures.panel import Panel
-from timelapse.run import Run
+from timelapse.study.run import Run
 
 ALL = pytest.mark.parametrize("name", sorted(OVERVIEWS))
 

@@ -16,9 +16,9 @@ from snakemake.exceptions import WorkflowError
 from timelapse.errors import UserError
 from timelapse.figures.kinds import KINDS
 from timelapse.figures.overviews import offered, pictures
-from timelapse.preflight import checked
-from timelapse.results import results
-from timelapse.study import Study, read_config
+from timelapse.study.preflight import checked
+from timelapse.study.results import results
+from timelapse.study.study import Study, read_config
 from timelapse.tasks.expansion import expand
 from timelapse.tasks.spec import TaskSpec
 

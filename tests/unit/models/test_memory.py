@@ -49,7 +49,7 @@ def test_the_memory_of_the_cpu_may_run_out_too() -> None:
 
 
 def test_one_prompt_that_does_not_fit_is_told() -> None:
-    with pytest.raises(UserError, match="compute.*single prompt"):
+    with pytest.raises(UserError, match=r"compute.*single prompt"):
         FittingBatch(4).run(room_for(0, []))
 
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from timelapse.errors import UserError
-from timelapse.sharing import adopt_permissions, make_folder, now, rename, sync
+from timelapse.files.sharing import adopt_permissions, make_folder, now, rename, sync
 
 FOLDER = "activations"
 """Where a study's store keeps activations; beside it lie training states."""

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from timelapse.errors import UserError
-from timelapse.parquet import REBUILD
+from timelapse.files.parquet import REBUILD
 
 
 def refuse_gaps(values: pa.ChunkedArray, path: Path, column: str) -> None:

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 
 from timelapse.circuits.reading import no_step, refuse_gaps
 from timelapse.errors import UserError
-from timelapse.parquet import REBUILD, read
+from timelapse.files.parquet import REBUILD, read
 from timelapse.tables import EDGE_SAMPLES
 
 

@@ -17,7 +17,7 @@ from timelapse.circuits.graph import GraphShape
 from timelapse.circuits.naming import edge_numbers, shape_of
 from timelapse.circuits.reading import no_step, refuse_gaps
 from timelapse.errors import UserError
-from timelapse.parquet import REBUILD, read
+from timelapse.files.parquet import REBUILD, read
 from timelapse.tables import EDGES
 
 Key = tuple[int, str, str]

@@ -28,7 +28,7 @@ from timelapse.figures.pages.plots import (
 )
 
 if TYPE_CHECKING:
-    from timelapse.run import Run
+    from timelapse.study.run import Run
 
 
 @dataclass(frozen=True)

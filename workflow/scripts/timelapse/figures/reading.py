@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from jaxtyping import Float, Int
 
 from timelapse.errors import UserError
-from timelapse.parquet import REBUILD, read
+from timelapse.files.parquet import REBUILD, read
 
 if TYPE_CHECKING:
     from timelapse.figures.plots import Key

@@ -7,8 +7,8 @@ from pathlib import Path
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging
 
+from timelapse.files.sharing import make_folder, settle
 from timelapse.models.checksums import write_checksums
-from timelapse.sharing import make_folder, settle
 
 GONE = ".gone"
 """What the name of a folder that is being removed ends in."""

@@ -22,9 +22,9 @@ from pathlib import Path
 import psutil
 import torch
 
+from timelapse.files.sharing import adopt_permissions, make_folder, now
 from timelapse.models.checkpoints import GONE, discard
 from timelapse.provenance import fingerprint
-from timelapse.sharing import adopt_permissions, make_folder, now
 
 FOLDER = "training"
 """Where a study's store keeps the states of trainings."""

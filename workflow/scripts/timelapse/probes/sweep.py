@@ -10,11 +10,11 @@ import pyarrow as pa
 import torch
 from tqdm import tqdm
 
+from timelapse.files.parquet import write
 from timelapse.models.device import Device
 from timelapse.models.loading import load_tokenizer
 from timelapse.models.memory import FittingBatch
 from timelapse.models.prompts import Prompts, encode
-from timelapse.parquet import write
 from timelapse.tasks.dataset import read_dataset
 
 Model = TypeVar("Model")

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from timelapse.errors import UserError
+from timelapse.files.violations import advice
 from timelapse.tasks.roles import Block
 from timelapse.tasks.template import END, Layout
-from timelapse.violations import advice
 
 
 def check_fillers(fillers: Mapping[str, Sequence[str]], source: Path) -> None:

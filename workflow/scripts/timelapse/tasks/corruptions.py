@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from timelapse.errors import UserError
+from timelapse.files.violations import advice
 from timelapse.tasks.template import Layout
-from timelapse.violations import advice
 
 
 @dataclass(frozen=True)

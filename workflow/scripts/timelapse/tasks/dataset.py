@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from timelapse.errors import UserError
-from timelapse.parquet import REBUILD, read_all, typed, writer
+from timelapse.files.parquet import REBUILD, read_all, typed, writer
 from timelapse.tasks.expansion import expand
 from timelapse.tasks.schema import dataset_schema
 from timelapse.tasks.spec import TaskSpec

@@ -6,7 +6,7 @@ from math import perm
 from pathlib import Path
 
 from timelapse.errors import UserError
-from timelapse.violations import advice
+from timelapse.files.violations import advice
 
 
 @dataclass(frozen=True)

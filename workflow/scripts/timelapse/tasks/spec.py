@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from timelapse.documents import read_yaml, validated
 from timelapse.errors import UserError
+from timelapse.files.documents import read_yaml, validated
 from timelapse.tasks import checks
 from timelapse.tasks.corruptions import Corruption, corruptions
 from timelapse.tasks.roles import Block, assignments, blocks

@@ -10,7 +10,7 @@ from math import factorial, prod
 from pathlib import Path
 
 from timelapse.errors import UserError
-from timelapse.violations import advice
+from timelapse.files.violations import advice
 
 END = "end"
 _PLACE = re.compile(r"\{([A-Za-z][A-Za-z0-9_]*)(?:\.([1-9][0-9]?))?\}")

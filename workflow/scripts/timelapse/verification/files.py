@@ -17,8 +17,8 @@ from PIL import Image
 
 from timelapse import tables
 from timelapse.errors import UserError
+from timelapse.files.parquet import read
 from timelapse.models.checksums import FILE, WEIGHTS, verify
-from timelapse.parquet import read
 from timelapse.tasks.dataset import read_dataset
 
 SCHEMAS = {name.lower(): kind for name, kind in vars(tables).items() if isinstance(kind, pa.Schema)}

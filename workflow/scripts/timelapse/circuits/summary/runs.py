@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from timelapse.circuits.comparison.verdict import Estimate, Verdict, ends, estimate, verdict
 from timelapse.errors import UserError
-from timelapse.parquet import read
+from timelapse.files.parquet import read
 from timelapse.tables import COMPARISON, HEADS, WIN_RATE
 
 FIRST_TO_LAST = (

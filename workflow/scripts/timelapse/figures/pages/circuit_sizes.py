@@ -15,7 +15,7 @@ from timelapse.figures.pages.given import Given
 from timelapse.figures.pages.lines import End, draw_band, draw_line, name_ends, room_for, step_axes
 from timelapse.figures.pages.plots import CircuitSizes
 from timelapse.figures.reading import first_method, pivot
-from timelapse.parquet import REBUILD
+from timelapse.files.parquet import REBUILD
 
 PANEL, FLOOR, GAP, ACROSS = 3.7, 1.05, 0.85, 3
 """Inches: the height of a panel, below the lowest, between rows; and most panels in a row."""

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from timelapse import tables
 from timelapse.errors import UserError
 from timelapse.figures.pages.given import Given
-from timelapse.parquet import REBUILD
+from timelapse.files.parquet import REBUILD
 
 FILE = "comparison.parquet"
 

@@ -12,7 +12,7 @@ from timelapse.figures.pages.cells import draw_cells, name_columns, name_rows
 from timelapse.figures.pages.compared import Compared
 from timelapse.figures.pages.given import Given
 from timelapse.figures.pages.plots import Transplant
-from timelapse.parquet import REBUILD
+from timelapse.files.parquet import REBUILD
 
 LEFT, FLOOR, OVER, GAP, SCALE = 1.0, 1.15, 0.5, 0.6, 1.6
 _HEAD = re.compile(r"a(\d+)\.h(\d+)")

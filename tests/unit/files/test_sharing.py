@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from timelapse.activations.shelf import Shelf
+from timelapse.files.sharing import make_folder, now, rename, settle
 from timelapse.models.trainings import claimed
-from timelapse.sharing import make_folder, now, rename, settle
 
 
 @pytest.fixture(params=[0o077, 0o022, 0o002])

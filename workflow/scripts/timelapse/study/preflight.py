@@ -8,7 +8,7 @@ from typing import Any
 
 from timelapse.circuits.graph import GraphShape
 from timelapse.errors import UserError
-from timelapse.study import Study, read_study
+from timelapse.study.study import Study, read_study
 from timelapse.tasks.spec import TaskSpec, load_spec
 
 _TOKEN = re.compile(r"[^\s,.]+|[,.]")

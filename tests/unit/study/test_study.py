@@ -7,15 +7,15 @@ import pytest
 import yaml
 from snakemake.utils import update_config
 
-from timelapse.documents import read_yaml
 from timelapse.errors import UserError
 from timelapse.figures.kinds import KINDS
 from timelapse.figures.overviews import OVERVIEWS
-from timelapse.preflight import check_circuit_size
-from timelapse.run import kept_steps
-from timelapse.study import SCHEMA, Study, read_study
+from timelapse.files.documents import read_yaml
+from timelapse.study.preflight import check_circuit_size
+from timelapse.study.run import kept_steps
+from timelapse.study.study import SCHEMA, Study, read_study
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SMALL: dict[str, Any] = {
     "models": {"base": {"embedded": {"mixture": {"ioi2": 1}}}},
     "runs": {"tuned": {"model": "base", "task": "ioi3", "steps": 20}},

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from timelapse.documents import read_yaml, validated
 from timelapse.errors import UserError
-from timelapse.jobs import Jobs
-from timelapse.repeats import repeat_name, with_repeats
-from timelapse.run import Run, kept_steps
+from timelapse.files.documents import read_yaml, validated
+from timelapse.study.jobs import Jobs
+from timelapse.study.repeats import repeat_name, with_repeats
+from timelapse.study.run import Run, kept_steps
 
 TEMPLATE = "__use_yte__"
 """The key by which a file asks Snakemake to run the code in it."""
@@ -18,7 +18,7 @@ TEMPLATE = "__use_yte__"
 MOST_CHECKPOINTS = 10_000
 """Of one run: each is a job's worth of measurements, and a folder."""
 
-SCHEMA = Path(__file__).parents[2] / "schemas" / "config.schema.yaml"
+SCHEMA = Path(__file__).parents[3] / "schemas" / "config.schema.yaml"
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ import yaml
 from fuzzing.junk import NAMES
 
 from timelapse.errors import UserError
-from timelapse.study import Study, read_study
+from timelapse.study.study import Study, read_study
 from timelapse.tasks.spec import load_spec
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 STUDY: dict[str, Any] = {
     "models": {"base": {"embedded": {"mixture": {"ioi2": 1}}}},
     "runs": {"tuned": {"model": "base", "task": "ioi2", "steps": 20}},

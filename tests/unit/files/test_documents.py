@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
-from timelapse.documents import read_yaml, validated
 from timelapse.errors import UserError
+from timelapse.files.documents import read_yaml, validated
 
 NOT_PLAIN: list[tuple[str, bytes, str, str, str]] = [
     # what is done, the file, place, words of the problem, words of the remedy

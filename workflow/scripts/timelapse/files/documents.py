@@ -15,7 +15,7 @@ from jsonschema.exceptions import best_match
 from jsonschema.validators import extend
 
 from timelapse.errors import UserError
-from timelapse.violations import cut, explanation, found
+from timelapse.files.violations import cut, explanation, found
 
 _PLAIN_TAGS = {
     f"tag:yaml.org,2002:{kind}" for kind in ("map", "seq", "str", "int", "float", "bool", "null")

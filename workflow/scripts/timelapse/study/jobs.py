@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from timelapse.run import Run, step_name
+from timelapse.study.run import Run, step_name
 
 
 @dataclass(frozen=True)

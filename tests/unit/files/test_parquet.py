@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from timelapse.errors import UserError
-from timelapse.parquet import read, read_all, write, writer
+from timelapse.files.parquet import read, read_all, write, writer
 from timelapse.tables import EDGE_SAMPLES, EDGES
 
 

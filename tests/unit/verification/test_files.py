@@ -13,9 +13,9 @@ from tiny_models import WORDS, gpt2_config, random_model
 
 from timelapse import tables
 from timelapse.figures.pixels import write_gif, write_png
+from timelapse.files.parquet import write
 from timelapse.models.checkpoints import save_checkpoint
 from timelapse.models.tokenizer import word_tokenizer
-from timelapse.parquet import write
 from timelapse.provenance import SCRIPTS
 from timelapse.verification.files import SCHEMAS, fault_of
 from timelapse.verification.report import commands, report

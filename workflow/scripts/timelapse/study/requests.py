@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from math import ceil
 
-from timelapse import resources
-from timelapse.jobs import Jobs
-from timelapse.preflight import longest_text
-from timelapse.resources import Request, Size
-from timelapse.run import Run
-from timelapse.study import Study
+from timelapse.study import resources
+from timelapse.study.jobs import Jobs
+from timelapse.study.preflight import longest_text
+from timelapse.study.resources import Request, Size
+from timelapse.study.run import Run
+from timelapse.study.study import Study
 from timelapse.tasks.spec import TaskSpec
 
 SUBWORDS = 1.5

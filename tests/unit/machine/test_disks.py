@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from safetensors import SafetensorError
 
-from timelapse.disks import disk_error
+from timelapse.machine.disks import disk_error
 
 FULL = [
     OSError(errno.ENOSPC, "No space left on device", "somewhere/a.parquet"),

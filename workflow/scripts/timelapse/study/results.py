@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping
 from itertools import product
 
-from timelapse.run import Run
-from timelapse.study import Study
+from timelapse.study.run import Run
+from timelapse.study.study import Study
 
 OF_CIRCUITS = {"edges", "faithfulness"}
 """The probes that look for circuits, which a run may do without."""

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from timelapse import gpus
-from timelapse.gpus import VISIBLE, choose_gpu
+from timelapse.machine import gpus
+from timelapse.machine.gpus import VISIBLE, choose_gpu
 
 TWO = "GPU 0: Stand-in (UUID: GPU-aa)\nGPU 1: Stand-in (UUID: GPU-bb)\n"
 DEADLINE = 30

@@ -7,14 +7,14 @@ import pytest
 import yaml
 
 from timelapse.circuits.graph import GraphShape
-from timelapse.documents import read_yaml
+from timelapse.files.documents import read_yaml
 from timelapse.models import device
-from timelapse.requests import Requests
-from timelapse.resources import BATCH, Request, Size, measuring, passes, training
-from timelapse.study import Study, read_study
+from timelapse.study.requests import Requests
+from timelapse.study.resources import BATCH, Request, Size, measuring, passes, training
+from timelapse.study.study import Study, read_study
 from timelapse.tasks.spec import load_spec
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SMALL = Size(layers=2, heads=3, width=12, hidden=48, vocabulary=50, context=16)
 GPT2 = Size.of_folder("no/such/folder")
 PEAK_MB = {
