@@ -1,4 +1,5 @@
 # The study, checked before anything runs, and what all stages share.
+import os
 import sys
 
 RULES = Path(workflow.current_basedir.get_path_or_uri(True)).resolve()
@@ -7,8 +8,9 @@ sys.path.insert(0, str(SCRIPTS))
 
 from timelapse.circuits.comparison.pairs import compared_steps
 from timelapse.errors import UserError
-from timelapse.study.preflight import check_writable, checked
+from timelapse.machine.orphans import SNAKEMAKE
 from timelapse.provenance import code_digest
+from timelapse.study.preflight import check_writable, checked
 from timelapse.study.requests import Requests
 from timelapse.study.results import results
 from timelapse.study.study import read_config
@@ -45,6 +47,10 @@ if workflow.is_main_process and any(Path(".snakemake/locks").glob("*.lock")):
         "Another Snakemake works in this directory, or one was killed here. "
         "If none works here any more: snakemake --unlock"
     )
+
+# Jobs end with the Snakemake that runs them: this one, or on a cluster's node the one there.
+if not workflow.subprocess_exec:
+    os.environ[SNAKEMAKE] = str(os.getpid())
 
 REQUESTS = Requests(STUDY, SPECS)
 

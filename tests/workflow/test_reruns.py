@@ -76,6 +76,15 @@ CHANGES = {
         appended(f"{LIBRARY}/activations/stored.py"),
         READERS,
     ),
+    "the precision of the measured models": (
+        replaced("config.yaml", "seed: 0", "seed: 0\ncompute: {dtype: bfloat16}"),
+        AFTER_FINETUNING,
+    ),
+    "the precision of products on a GPU": (
+        replaced("config.yaml", "seed: 0", "seed: 0\ncompute: {tf32: false}"),
+        AFTER_BASE,
+    ),
+    "where jobs run": (appended(f"{LIBRARY}/machine/gpus.py"), {}),
     "the learning rate of the run": (
         replaced("config.yaml", "learning_rate: 1e-3", "learning_rate: 2e-3"),
         {"finetune_tiny": 1} | AFTER_FINETUNING,

@@ -22,8 +22,24 @@ def start(main: Callable[[Any], None], smk: Any) -> None:
     log.parent.mkdir(parents=True, exist_ok=True)
     logging.basicConfig(filename=log, filemode="w", level=logging.INFO, format="%(message)s")
     logging.captureWarnings(True)
-    from timelapse.errors import UserError
-    from timelapse.machine.disks import disk_error
+    try:
+        _set_up(smk)
+        main(smk)
+    except KeyboardInterrupt:
+        _leave(log, "interrupted\n")
+        sys.exit(130)
+    except Exception as error:
+        from timelapse.errors import UserError
+        from timelapse.machine.disks import disk_error
+
+        written = [*smk.output, smk.config["store"]]
+        told = error if isinstance(error, UserError) else disk_error(error, written)
+        _leave(log, f"error: {told}\n" if told else traceback.format_exc())
+        sys.exit(1)
+
+
+def _set_up(smk: Any) -> None:
+    """What has to be said before torch is imported."""
     from timelapse.machine.gpus import choose_gpu
     from timelapse.machine.orphans import end_with_snakemake
 
@@ -33,16 +49,6 @@ def start(main: Callable[[Any], None], smk: Any) -> None:
     # Threads that wait for each other by spinning are many times slower on a shared machine.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     choose_gpu(wanted=bool(smk.resources.get("gpu", 0)))
-    try:
-        main(smk)
-    except KeyboardInterrupt:
-        _leave(log, "interrupted\n")
-        sys.exit(130)
-    except Exception as error:
-        written = [*smk.output, smk.config["store"]]
-        told = error if isinstance(error, UserError) else disk_error(error, written)
-        _leave(log, f"error: {told}\n" if told else traceback.format_exc())
-        sys.exit(1)
 
 
 def _leave(log: Path, text: str) -> None:

@@ -13,7 +13,6 @@ FULL = [
     OSError("[Errno 28] Error writing bytes to file. Detail: [errno 28] No space left on device"),
     SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)"),
     OSError(errno.EDQUOT, "Disk quota exceeded"),
-    OSError(errno.EROFS, "Read-only file system"),
 ]
 
 
@@ -35,6 +34,23 @@ def test_the_cause_counts(tmp_path: Path) -> None:
     except ValueError as error:
         told = disk_error(error, [])
     assert told is not None and told.source == "somewhere/a.parquet"
+
+
+def test_a_refusal_says_nothing_of_room() -> None:
+    told = disk_error(OSError(errno.EROFS, "Read-only file system", "results/a.parquet"), [])
+    assert told is not None and str(told).startswith(
+        "results/a.parquet: read-only file system. Let"
+    )
+
+
+def test_an_error_made_while_a_refusal_was_handled_is_not_the_disks() -> None:
+    try:
+        try:
+            raise OSError(errno.EACCES, "Permission denied")
+        except OSError:
+            {}["missing"]
+    except KeyError as error:
+        assert disk_error(error, ["out.parquet"]) is None
 
 
 def test_of_a_copy_the_target_is_named() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from timelapse.errors import UserError
 from timelapse.machine import gpus
 from timelapse.machine.gpus import VISIBLE, choose_gpu
 
@@ -85,11 +86,29 @@ def test_the_device_that_a_scheduler_has_given_is_used(
 def test_of_several_visible_devices_a_job_takes_one(
     machine: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(VISIBLE, "2, 5")
+    monkeypatch.setenv(VISIBLE, "GPU-cc, GPU-dd")
     jobs = [Job(machine), Job(machine)]
-    assert sorted(one.gpu() or "" for one in jobs) == ["2", "5"]
+    assert sorted(one.gpu() or "" for one in jobs) == ["GPU-cc", "GPU-dd"]
     for one in jobs:
         one.end()
+
+
+def test_numbers_and_uuids_mean_the_same_locks(
+    machine: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    by_uuid = Job(machine)
+    assert by_uuid.gpu() == "GPU-aa"
+    monkeypatch.setenv(VISIBLE, "0,1")
+    by_number = Job(machine)
+    assert by_number.gpu() == "GPU-bb"
+    by_uuid.end()
+    by_number.end()
+
+
+def test_a_place_where_no_locks_can_be_kept_is_told(machine: Path) -> None:
+    machine.write_text("a file")
+    with pytest.raises(UserError, match="locks of the GPUs"):
+        choose_gpu(True, machine)
 
 
 @pytest.mark.parametrize("given", [None, "", "1"])

@@ -8,7 +8,7 @@ import torch
 from tiny_models import WORDS, gpt2_config, random_model
 
 from timelapse.models.checkpoints import save_checkpoint
-from timelapse.models.device import Device, parameters
+from timelapse.models.device import Device, parameters, rounding
 from timelapse.models.tokenizer import word_tokenizer
 
 AUTO = {"dtype": "auto", "tf32": "auto"}
@@ -34,7 +34,7 @@ def gpu(monkeypatch: pytest.MonkeyPatch, memory: int, bfloat16: bool = True) -> 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     properties = SimpleNamespace(total_memory=memory)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: properties)
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: bfloat16)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: bfloat16)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "Stand-in")
 
 
@@ -80,6 +80,20 @@ def test_weights_that_would_fill_the_gpu_are_halved(
     assert Device.for_measuring({**AUTO, "dtype": "float32"}, folder).dtype is torch.float32
     gpu(monkeypatch, 4 * size - 1, bfloat16=False)
     assert Device.for_measuring(AUTO, folder).dtype is torch.float16
+
+
+def test_kinds_of_gpus_and_tf32_round_differently(
+    monkeypatch: pytest.MonkeyPatch, folder: Path
+) -> None:
+    assert rounding("cpu") == "cpu"
+    gpu(monkeypatch, 80 * 2**30)
+    found = set()
+    for name in ("One", "Another"):
+        monkeypatch.setattr(torch.cuda, "get_device_name", lambda _, name=name: name)
+        for tf32 in (True, False):
+            Device.for_measuring({**AUTO, "tf32": tf32}, folder)
+            found.add(rounding("cuda"))
+    assert len(found) == 4
 
 
 def test_a_models_size_is_that_of_its_weights(folder: Path) -> None:

@@ -8,7 +8,8 @@ from collections.abc import Collection, Iterable
 from functools import cache
 from pathlib import Path
 
-SCRIPTS = Path(__file__).parents[1]
+SCRIPTS = Path(__file__).resolve().parents[1]
+MACHINE = SCRIPTS / "timelapse" / "machine"
 
 
 def library_files(script: Path) -> list[str]:
@@ -31,13 +32,18 @@ def code_digest(script: Path, without: Collection[str] = ()) -> str:
     """A digest of a script and of the modules that it imports, see `library_files`.
 
     A rule has it among its params, so that an edit reruns its jobs. As input files the modules
-    would be most of a large study's graph of jobs.
+    would be most of a large study's graph of jobs. No result stands on the modules in `machine/`,
+    which say where a job runs and what becomes of it.
 
     Args:
         script: the script.
         without: modules that do not count, such as `figures/kinds.py`.
     """
-    files = [file for file in library_files(script) if not file.endswith(tuple(without))]
+    files = [
+        file
+        for file in library_files(script)
+        if not file.endswith(tuple(without)) and MACHINE not in Path(file).resolve().parents
+    ]
     return fingerprint([script, *map(Path, files)], [])
 
 

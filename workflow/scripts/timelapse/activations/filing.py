@@ -12,6 +12,7 @@ from timelapse.activations.keys import block_key
 from timelapse.activations.sizes import bytes_needed
 from timelapse.activations.source import CLEAN, Need, kind_of, tokens_of
 from timelapse.activations.store import Store
+from timelapse.models.device import rounding
 from timelapse.models.prompts import Prompts
 
 
@@ -41,8 +42,7 @@ class Filing:
 
     def key(self, checkpoint: str, block: Prompts, side: str) -> str:
         """The key of a block of a checkpoint, given by its digest."""
-        device = torch.device(self.config.device).type
-        tokens = tokens_of(block, side)
+        tokens, device = tokens_of(block, side), rounding(self.config.device)
         return block_key(checkpoint, tokens, self.config.dtype, self.dtype, device)
 
     def parts(self, prompts: Prompts) -> Iterator[tuple[Bool[np.ndarray, "batch"], Prompts]]:

@@ -57,7 +57,7 @@ def block_key(
         tokens: the prompts, clean or corrupted.
         computed: dtype of the model.
         kept: dtype of the stored activations.
-        device: kind of device, "cpu" or "cuda": they round differently.
+        device: how it rounds, see `models.device.rounding`.
     """
     values = [checkpoint, tokens.tolist(), str(computed), str(kept), device, _code()]
     return fingerprint([], values)

@@ -144,7 +144,7 @@ class Shelf:
 
     def _entries(self) -> Iterator[tuple[int, int, Path]]:
         """When each entry was last used, its size and its file."""
-        for path in self.folder.glob(f"*/*{_ENTRY}"):
+        for path in self.folder.glob(f"??/*{_ENTRY}"):
             with suppress(OSError):
                 found = path.stat()
                 yield found.st_mtime_ns, found.st_size, path
@@ -165,7 +165,7 @@ class Shelf:
 
     def _remove_abandoned(self) -> None:
         """Remove what killed writers have left."""
-        for part in self.folder.glob(f"*/.*{_PART}"):
+        for part in self.folder.glob(f"??/.*{_PART}"):
             with suppress(OSError):
                 if now(part.parent) - part.stat().st_mtime > _ABANDONED:
                     part.unlink()

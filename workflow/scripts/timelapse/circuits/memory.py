@@ -7,7 +7,8 @@ _NUMBERS = 2**28
 """How many numbers a batch may leave in the model on the CPU: 1 GiB in float32."""
 
 _SHARE = 0.5
-"""The share of a GPU's free memory that they may take there."""
+"""The share of a GPU's memory that they may take there, its weights aside: not of what is free at
+the time, which would make the batch, and with it the rounding, depend on what ran before."""
 
 
 def prompts_at_once(bridge: TransformerBridge, length: int, most: int) -> int:
@@ -19,14 +20,15 @@ def prompts_at_once(bridge: TransformerBridge, length: int, most: int) -> int:
     config = bridge.cfg
     hidden = getattr(config, "d_mlp", None) or 4 * config.d_model
     of_token = config.n_layers * (44 * config.d_model + 4 * hidden)
-    return max(1, min(most, _numbers(config.device, config.dtype) // (of_token * length)))
+    return max(1, min(most, _numbers(bridge) // (of_token * length)))
 
 
-def _numbers(device: torch.device | str, dtype: torch.dtype) -> int:
-    if torch.device(device).type != "cuda":
+def _numbers(bridge: TransformerBridge) -> int:
+    if torch.device(bridge.cfg.device).type != "cuda":
         return _NUMBERS
-    free, _ = torch.cuda.mem_get_info()
-    return int(_SHARE * free / dtype.itemsize)
+    memory = torch.cuda.get_device_properties(bridge.cfg.device).total_memory
+    weights = sum(weight.nbytes for weight in bridge.original_model.parameters())
+    return max(0, int(_SHARE * (memory - weights))) // bridge.cfg.dtype.itemsize
 
 
 def equal_parts(n: int, most: int) -> int:

@@ -1,4 +1,4 @@
-"""A disk that is full or cannot be written, told from all the errors that libraries make of it."""
+"""A disk that is full or refuses access, told from all the errors that libraries make of it."""
 
 import errno
 import os
@@ -9,16 +9,15 @@ from pathlib import Path
 
 from timelapse.errors import UserError
 
-_REASONS = {
-    code: os.strerror(code).lower()
-    for code in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)
-}
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_REFUSED = (errno.EROFS, errno.EACCES)
+_AGAIN = "then run again: what is finished is kept"
 _SPELT = re.compile(r"\b(?:errno|os error) (\d+)\b", re.IGNORECASE)
 """How libraries in C++ and Rust spell the system's error number."""
 
 
 def disk_error(error: BaseException, written: Iterable[str | Path]) -> UserError | None:
-    """What to tell if an error, or one that caused it, is the disk's fault; else nothing.
+    """What to tell if an error, or the one that it was raised from, is the disk's; else nothing.
 
     Args:
         error: whatever a job ended with.
@@ -30,9 +29,11 @@ def disk_error(error: BaseException, written: Iterable[str | Path]) -> UserError
         return None
     named = _file_of(error)
     place = Path(named) if named else min(map(Path, written), key=free_bytes, default=Path())
-    problem = f"{_REASONS[code]}; {free_bytes(place):,} bytes are free on its disk"
-    remedy = "Make room there or allow writing, then run again: what is finished is kept"
-    return UserError(place, "", problem, remedy)
+    problem = os.strerror(code).lower()
+    if code in _REFUSED:
+        return UserError(place, "", problem, f"Let this user read and write there, {_AGAIN}")
+    problem += f"; {free_bytes(place):,} bytes are free on its disk"
+    return UserError(place, "", problem, f"Make room there, {_AGAIN}")
 
 
 def free_bytes(path: Path) -> int:
@@ -49,9 +50,9 @@ def _code(error: BaseException | None) -> int | None:
         spelt = _SPELT.search(str(error))
         code = error.errno if isinstance(error, OSError) else None
         code = int(spelt[1]) if code is None and spelt else code
-        if code in _REASONS:
+        if code in _FULL + _REFUSED:
             return code
-        error = error.__cause__ or error.__context__
+        error = error.__cause__
     return None
 
 
@@ -61,5 +62,5 @@ def _file_of(error: BaseException | None) -> str | None:
         for name in (getattr(error, "filename2", None), getattr(error, "filename", None)):
             if isinstance(name, str | os.PathLike):
                 return os.fspath(name)
-        error = error.__cause__ or error.__context__
+        error = error.__cause__
     return None

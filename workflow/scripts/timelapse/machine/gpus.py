@@ -5,6 +5,7 @@ therefore takes the lock of a free one, which the kernel releases however the jo
 scheduler has given the job its GPU, that one is used.
 """
 
+import errno
 import logging
 import os
 import re
@@ -15,10 +16,13 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from timelapse.errors import UserError
+
 LOCKS = Path(tempfile.gettempdir()) / "circuit-timelapse-gpus"
 """On this machine's own disk: a lock says nothing about the GPUs of another node."""
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
+DRIVER = Path("/proc/driver/nvidia/version")
 
 _POLL = 0.5
 _NAMED = re.compile(r"^(\s*)(?:GPU|MIG) .*\(UUID: ([\w-]+)\)", re.MULTILINE)
@@ -40,17 +44,31 @@ def choose_gpu(wanted: bool, locks: Path = LOCKS) -> None:
         os.environ[VISIBLE] = ""
         return
     given = os.environ.get(VISIBLE)
-    candidates = gpus() if given is None else [name for name in given.split(",") if name.strip()]
+    candidates = gpus() if given is None else _named(given)
     if given is None or len(candidates) > 1:
         os.environ[VISIBLE] = _taken(candidates, locks) if candidates else ""
+    if os.environ[VISIBLE]:
+        _log.info("GPU %s", os.environ[VISIBLE])
 
 
 def gpus() -> list[str]:
     """The GPUs that the driver offers, by UUID; of a partitioned one its parts."""
     if not shutil.which("nvidia-smi"):
+        if DRIVER.exists():
+            _log.warning("nvidia-smi is not there to list the GPUs: set %s to use them", VISIBLE)
         return []
     listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False)
     return _listed(listed.stdout) if listed.returncode == 0 else []
+
+
+def _named(given: str) -> list[str]:
+    """The devices in `CUDA_VISIBLE_DEVICES`; of several numbers, the UUIDs that locks go by."""
+    names = [name.strip() for name in given.split(",") if name.strip()]
+    if len(names) > 1 and all(name.isdecimal() for name in names):
+        offered = gpus()
+        if all(int(name) < len(offered) for name in names):
+            return [offered[int(name)] for name in names]
+    return names
 
 
 def _listed(text: str) -> list[str]:
@@ -74,19 +92,29 @@ def _taken(candidates: Sequence[str], locks: Path) -> str:
     """The first candidate whose lock is free; this process holds it until it ends."""
     from filelock import FileLock, Timeout  # a twentieth of a second that other jobs need not spend
 
-    locks.mkdir(exist_ok=True)
-    if locks.stat().st_uid == os.getuid():
-        locks.chmod(0o777)
+    try:
+        locks.mkdir(exist_ok=True)
+        if locks.stat().st_uid == os.getuid():
+            locks.chmod(0o777)
+        if not os.access(locks, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise UserError(
+            locks,
+            "",
+            f"the locks of the GPUs cannot be kept there ({(error.strerror or '').lower()})",
+            f"Let everybody write there, set TMPDIR, or choose a GPU with {VISIBLE}",
+        ) from error
     told = False
     while True:
         for name in candidates:
-            lock = FileLock(locks / re.sub(r"[^\w-]", "_", name.strip()), mode=0o666)
+            lock = FileLock(locks / re.sub(r"[^\w-]", "_", name), mode=0o666)
             try:
                 lock.acquire(blocking=False)
             except Timeout:
                 continue
             _held.append(lock)
-            return name.strip()
+            return name
         if not told:
             _log.info("waiting for a GPU: all %d are in use by other jobs", len(candidates))
             told = True

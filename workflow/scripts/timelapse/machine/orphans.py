@@ -8,32 +8,35 @@ import os
 import threading
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 import psutil
+
+SNAKEMAKE = "TIMELAPSE_SNAKEMAKE"
+"""Where the Snakemake that runs the jobs on this machine has left its process number."""
 
 _POLL = 0.5
 
 
 def end_with_snakemake() -> None:
-    """End this process as soon as one of the Snakemake processes that it was started by is gone."""
-    ancestors = [process for process in psutil.Process().parents() if _is_snakemake(process)]
-    if ancestors:
-        threading.Thread(target=_watch, args=(ancestors,), daemon=True).start()
+    """End this process as soon as the Snakemake that has started it is gone, or now if it is.
+
+    Nothing happens in a process that no Snakemake has started.
+    """
+    if number := os.environ.get(SNAKEMAKE):
+        between: list[psutil.Process] = []
+        for process in psutil.Process().parents():
+            if process.pid == int(number):
+                threading.Thread(target=_watch, args=(process, between), daemon=True).start()
+                return
+            between.append(process)
+        os._exit(1)
 
 
-def _is_snakemake(process: psutil.Process) -> bool:
-    try:
-        return any(Path(argument).name == "snakemake" for argument in process.cmdline())
-    except psutil.Error:
-        return False
-
-
-def _watch(ancestors: Sequence[psutil.Process]) -> None:
-    while all(_lives(process) for process in ancestors):
+def _watch(snakemake: psutil.Process, between: Sequence[psutil.Process]) -> None:
+    while _lives(snakemake):
         time.sleep(_POLL)
-    # One between the killed one and this job would clean up its outputs, late.
-    for process in ancestors:
+    # They serve this job alone, and would clean up its outputs, late.
+    for process in between:
         if _lives(process):
             process.kill()
     os._exit(1)

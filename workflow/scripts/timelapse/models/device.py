@@ -54,8 +54,8 @@ class Device:
         memory, dtype = _memory(), settings["dtype"]
         if dtype == "auto":
             fits = not memory or 4 * parameters(folder) <= WEIGHTS_SHARE * memory
-            half = "bfloat16" if not memory or torch.cuda.is_bf16_supported() else "float16"
-            dtype = "float32" if fits else half
+            native = fits or torch.cuda.is_bf16_supported(including_emulation=False)
+            dtype = "float32" if fits else "bfloat16" if native else "float16"
         return cls._set_up(getattr(torch, dtype), settings["tf32"] is True, memory)
 
     @classmethod
@@ -86,6 +86,13 @@ class Device:
         what = torch.cuda.get_device_name(0) if self.name == "cuda" else "CPU"
         rounding = ", TF32" if self.tf32 else ""
         return f"on {what}, {str(self.dtype).removeprefix('torch.')}{rounding}"
+
+
+def rounding(device: str | torch.device) -> str:
+    """What results depend on in the last bits: the kind of device, of GPU, and TF32."""
+    if torch.device(device).type != "cuda":
+        return torch.device(device).type
+    return f"{torch.cuda.get_device_name(device)}, {torch.get_float32_matmul_precision()}"
 
 
 def _memory() -> int:

@@ -73,14 +73,18 @@ class Size:
     def of_folder(cls, folder: str | Path) -> "Size":
         """That of a Hugging Face folder, from its config.json.
 
-        What the file leaves out is taken from GPT-2 small, and all of it if there is no file yet.
+        What the file leaves out is taken from GPT-2 small, and all of it if there is no file yet or
+        none that can be read: what is wrong with it is told when the model is loaded.
         """
-        file = Path(folder, "config.json")
-        config = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-        config = {**config, **(config.get("text_config") or {})}
+        try:
+            config = json.loads(Path(folder, "config.json").read_text(encoding="utf-8"))
+            config = {**config, **(config.get("text_config") or {})}
+        except (OSError, ValueError, TypeError, AttributeError):
+            config = {}
 
         def first(names: Sequence[str], default: int) -> int:
-            return int(next((config[name] for name in names if config.get(name)), default))
+            found = (config.get(name) for name in names)
+            return next((n for n in found if isinstance(n, int) and n > 0), default)
 
         width = first(["hidden_size", "n_embd", "d_model"], 768)
         return cls(
