@@ -95,7 +95,7 @@ def train(
     Checkpoints go to `folder/checkpoints/step-NNNNNN`. Started again with equal arguments after a
     kill, it ends with the same bytes as an undisturbed training (same device and thread count).
     Where memory runs out, a step is split into passes of half as many examples: the same training
-    but for rounding.
+    but for rounding, and for what dropout draws.
 
     Args:
         new_model: gives the model before step 0, anew at every call.
