@@ -6,7 +6,7 @@ for run in STUDY.runs.values():
 
         rule:
             name:
-                f"control_edges_{run.name}_{task}"
+                f"control_edges_{run.name}-{task}"
             input:
                 checkpoints=run.checkpoints[:1],
                 dataset=f"results/datasets/{task}/test.parquet",
@@ -146,7 +146,7 @@ for jobs in STUDY.jobs:
 
     rule:
         name:
-            f"compare_{run.name}_{jobs.task}"
+            f"compare_{run.name}-{jobs.task}"
         input:
             edges=run.tables("edges", jobs.task)[:1],
             edge_samples=run.tables("edge_samples", jobs.task),
@@ -185,7 +185,7 @@ for jobs in STUDY.jobs:
 
     rule:
         name:
-            f"export_circuits_{run.name}_{jobs.task}"
+            f"export_circuits_{run.name}-{jobs.task}"
         input:
             edges=run.tables("edges", jobs.task),
             checkpoint=run.checkpoints[0],

@@ -99,7 +99,7 @@ for run in STUDY.runs.values():
 
             rule:
                 name:
-                    f"draw_{name}_{run.name}_{task}"
+                    f"draw_{name}_{run.name}-{task}"
                 input:
                     tables=lambda wildcards, run=run, task=task, shown=shown: run.tables(
                         KINDS[wildcards.figure].table, task, drawn(wildcards, shown)
@@ -136,7 +136,7 @@ for run in STUDY.runs.values():
                     "../workflow/scripts/draw_film.py"
 
         workflow.ruleorder(
-            f"draw_frame_{run.name}_{task}",
-            f"draw_film_{run.name}_{task}",
-            f"draw_graph_film_{run.name}_{task}",
+            f"draw_frame_{run.name}-{task}",
+            f"draw_film_{run.name}-{task}",
+            f"draw_graph_film_{run.name}-{task}",
         )

@@ -12,10 +12,6 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 WATCHING = Path(__file__).parent / "watching"
 HOUSE = ("Snakefile", "rules", "workflow", "tasks", "profiles", "envs")
-TASK = re.compile(
-    f"_({'|'.join(path.stem for path in sorted(ROOT.glob('tasks/*.yaml')))})(?=_checkpoint$|$)"
-)
-"""What the name of a rule of a run says of the task."""
 CONFIG = """\
 seed: 0
 models:
@@ -108,8 +104,8 @@ class Project:
     def planned(self, *arguments: str) -> dict[str, int]:
         """How many jobs of each rule a dry run lists, without `all`.
 
-        The rules of a run's tasks count as one: `edges_tiny_ioi2` as `edges_tiny`, and
-        `edges_tiny_ioi2_checkpoint` as `edges_tiny_checkpoint`.
+        The rules of a run's tasks count as one: `edges_tiny-ioi2` as `edges_tiny`, and
+        `edges_tiny-ioi2-checkpoint` as `edges_tiny-checkpoint`.
         """
         done = self.snakemake("-n", *arguments)
         assert done.returncode == 0, done.stdout + done.stderr
@@ -122,7 +118,7 @@ class Project:
                     name, count = row.split()
                     if name == "total":
                         break
-                    name = TASK.sub("", name)
+                    name = re.sub(r"-\w+", "", name, count=1)
                     counts[name] = counts.get(name, 0) + int(count)
                 break
         counts.pop("all", None)

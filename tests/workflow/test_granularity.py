@@ -32,8 +32,8 @@ def switched(copy: Project) -> Project:
 def test_every_checkpoint_has_its_job(fresh) -> None:
     project = fresh("granularity: checkpoint\n" + CONFIG)
     planned = project.planned()
-    assert {name: n for name, n in planned.items() if name.endswith("_checkpoint")} == {
-        f"{probe}_tiny_checkpoint": 2 * 3 for probe in PROBES
+    assert {name: n for name, n in planned.items() if name.endswith("-checkpoint")} == {
+        f"{probe}_tiny-checkpoint": 2 * 3 for probe in PROBES
     }
     assert planned["control_edges_tiny"] == 1
     assert planned["compare_tiny"] == 2
@@ -42,8 +42,8 @@ def test_every_checkpoint_has_its_job(fresh) -> None:
 def test_the_shipped_study_has_a_job_for_every_checkpoint_if_asked(fresh) -> None:
     project = fresh("granularity: checkpoint\n" + (ROOT / "config.yaml").read_text())
     planned = project.planned()
-    assert {name: n for name, n in planned.items() if name.endswith("_checkpoint")} == {
-        f"{probe}_two_to_three_checkpoint": 2 * 24 for probe in PROBES
+    assert {name: n for name, n in planned.items() if name.endswith("-checkpoint")} == {
+        f"{probe}_two_to_three-checkpoint": 2 * 24 for probe in PROBES
     }
 
 
@@ -51,12 +51,12 @@ def test_one_checkpoints_table_is_one_job(switched: Project) -> None:
     assert switched.planned() == {}
     table = f"{RUN}/ioi3/attention/{LAST}"
     switched.remove(table)
-    assert switched.planned(table) == {"attention_tiny_checkpoint": 1}
+    assert switched.planned(table) == {"attention_tiny-checkpoint": 1}
 
 
 def test_a_switch_is_a_change_of_inputs_until_the_results_are_touched(copy: Project) -> None:
     each_checkpoint(copy)
-    assert copy.planned()["win_rate_tiny_checkpoint"] == 2 * 3
+    assert copy.planned()["win_rate_tiny-checkpoint"] == 2 * 3
     assert copy.snakemake("--touch", "--cores", "1").returncode == 0
     assert copy.planned() == {}
 

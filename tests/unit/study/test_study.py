@@ -267,5 +267,5 @@ def test_the_jobs_of_a_run_are_its_tasks_or_all_its_checkpoints() -> None:
     assert each.tables("edges") == ["results/runs/tuned/ioi3/edges/step-{step}.parquet"]
     assert each.constraint == "000000|000008|000016|000020"
     assert each.at([0, 20]).constraint == "000000|000020"
-    assert whole.name == "tuned_ioi3"
-    assert each.name == "tuned_ioi3_checkpoint"
+    assert whole.name == "tuned-ioi3"
+    assert each.name == "tuned-ioi3-checkpoint"

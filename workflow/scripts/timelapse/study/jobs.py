@@ -29,8 +29,8 @@ class Jobs:
 
     @property
     def name(self) -> str:
-        """What the names of their rules end with."""
-        return f"{self.run.name}_{self.task}" + ("_checkpoint" if self.each else "")
+        """What the names of their rules end with; no run or task has a hyphen in its name."""
+        return f"{self.run.name}-{self.task}" + ("-checkpoint" if self.each else "")
 
     @property
     def said(self) -> str:
