@@ -1,7 +1,8 @@
 # make run         installs what is locked and runs the default study
 # make install     installs only
 # make test        checks the code and runs all tests but those on a cluster
-# make test-slurm  runs a tiny study on a Slurm that it starts here; needs root and Debian
+# make test-slurm  runs a tiny study on a Slurm that it starts here; needs root and Debian, and
+#                  for so long may add a line to /etc/hosts
 VENV ?= .venv
 PYTHON ?= python3
 CORES ?= all

@@ -1,10 +1,12 @@
 """A real Slurm on this machine, with the partitions cpu and gpu, for as long as it is needed.
 
 The GPUs are stand-ins: Slurm allocates them and sets CUDA_VISIBLE_DEVICES, and no CUDA is there.
+While it runs the machine's name leads to 127.0.0.1, if need be by a line in /etc/hosts.
 `python tests/slurm/cluster.py` keeps one up until Ctrl-C.
 """
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -20,6 +22,9 @@ PORT = 26817
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "setpriv")
 # The only place that the plugin's job steps look at.
 LINK = Path("/etc/slurm/slurm.conf")
+STATE = "/tmp/timelapse-slurm-"
+HOSTS = Path("/etc/hosts")
+HOSTS_NOTE = "# for the Slurm of circuit-timelapse's tests"
 NODES = ("cpu1", "gpu1")
 # What Slurm says of a job at the moment it starts on its node: only then are its GPUs shown. Asked
 # for a job array, it tells of all its tasks.
@@ -57,32 +62,26 @@ class Cluster:
 
 
 def why_not() -> str | None:
-    """Why no Slurm can be started here."""
+    """Why this machine can start no Slurm at all."""
     missing = [program for program in PROGRAMS if shutil.which(program) is None]
-    host = socket.gethostname().partition(".")[0]
     if missing:
         return f"no Slurm to test with: {', '.join(missing)} not found (tests/slurm/install.sh)"
     if os.geteuid() != 0:
         return "Slurm's daemons need root"
-    if LINK.exists() and not LINK.is_symlink():
-        return f"this machine belongs to another Slurm: {LINK}"
-    try:
-        address = socket.gethostbyname(host)
-    except OSError:
-        address = "nothing"
-    if not address.startswith("127."):
-        return f"{host} leads to {address}: put '127.0.0.1 {host}' first in /etc/hosts"
-    with socket.socket() as probe:
-        if probe.connect_ex(("127.0.0.1", PORT)) == 0:
-            return f"port {PORT} is taken: does another Slurm of these tests run?"
     return None
 
 
 @contextmanager
 def running_cluster() -> Iterator[Cluster]:
-    """Start the daemons; end all jobs and daemons at the end, whatever happens meanwhile."""
+    """Start the daemons; end all jobs and daemons at the end, whatever happens meanwhile.
+
+    Raises:
+        RuntimeError: another Slurm is in the way, which is left alone.
+    """
+    refuse_another_slurm()
     with ExitStack() as to_undo:
-        folder = Path(tempfile.mkdtemp(prefix="slurm-", dir="/tmp"))
+        to_undo.enter_context(name_led_home(_host()))
+        folder = Path(tempfile.mkdtemp(prefix=STATE))
         to_undo.callback(shutil.rmtree, folder, ignore_errors=True)
         _configure(folder)
         LINK.parent.mkdir(exist_ok=True)
@@ -126,12 +125,57 @@ def wait_until(holds: Callable[[], object], what: str, seconds: float) -> None:
         time.sleep(0.2)
 
 
+def refuse_another_slurm() -> None:
+    """Raise an error if this machine has a Slurm that these tests have not made."""
+    if os.path.lexists(LINK):
+        own = LINK.is_symlink() and re.fullmatch(rf"{STATE}\w+/slurm\.conf", str(LINK.readlink()))
+        if not own:
+            raise RuntimeError(f"this machine belongs to another Slurm: {LINK}")
+    with socket.socket() as probe:
+        if probe.connect_ex(("127.0.0.1", PORT)) == 0:
+            raise RuntimeError(f"port {PORT} is taken: does another Slurm of these tests run?")
+
+
+def _host() -> str:
+    return socket.gethostname().partition(".")[0]
+
+
+@contextmanager
+def name_led_home(host: str) -> Iterator[None]:
+    """Let a name of this machine's lead to 127.0.0.1, where the daemons listen."""
+
+    def others() -> str:
+        lines = HOSTS.read_text().splitlines(keepends=True)
+        return "".join(line for line in lines if HOSTS_NOTE not in line)
+
+    if HOSTS_NOTE in HOSTS.read_text():  # a killed test has left it
+        HOSTS.write_text(others())
+    if address_of(host).startswith("127."):
+        yield
+        return
+    # Written in place: in a container the file is a mount.
+    HOSTS.write_text(f"127.0.0.1 {host} {HOSTS_NOTE}\n{others()}")
+    try:
+        if not (address := address_of(host)).startswith("127."):
+            raise RuntimeError(f"{host} leads to {address}, whatever {HOSTS} says")
+        yield
+    finally:
+        HOSTS.write_text(others())
+
+
+def address_of(host: str) -> str:
+    try:
+        return socket.gethostbyname(host)
+    except OSError:
+        return "nothing"
+
+
 def _configure(folder: Path) -> None:
     folder.chmod(0o755)
     for name in ("state", "log", "started", *(f"spool-{node}" for node in NODES)):
         (folder / name).mkdir()
     values = {
-        "host": socket.gethostname().partition(".")[0],
+        "host": _host(),
         "folder": folder,
         **{"port": PORT, "port_cpu": PORT + 1, "port_gpu": PORT + 2},
     }
@@ -177,7 +221,10 @@ if __name__ == "__main__":
         raise SystemExit(reason)
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, signal.default_int_handler)
-    with suppress(KeyboardInterrupt), running_cluster() as cluster:
-        print(cluster.ask("sinfo"), end="")
-        print(f"State and logs: {cluster.folder}. Ctrl-C stops it.", flush=True)
-        signal.pause()
+    try:
+        with suppress(KeyboardInterrupt), running_cluster() as cluster:
+            print(cluster.ask("sinfo"), end="")
+            print(f"State and logs: {cluster.folder}. Ctrl-C stops it.", flush=True)
+            signal.pause()
+    except RuntimeError as refused:
+        raise SystemExit(str(refused)) from None

@@ -16,5 +16,5 @@ def cluster() -> Iterator[Cluster]:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     reason = why_not()
     for item in items:
-        if "slurm" in item.keywords and reason:
+        if item.get_closest_marker("slurm") and reason:
             item.add_marker(pytest.mark.skip(reason=reason))

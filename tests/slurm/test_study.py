@@ -80,6 +80,11 @@ def studied(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Studi
     return Studied(project, _jobs(cluster))
 
 
+def test_slurm_refuses_a_gpu_where_there_is_none(cluster: Cluster) -> None:
+    with pytest.raises(RuntimeError, match="node configuration is not available"):
+        cluster.ask("sbatch", "--partition=cpu", "--gpus=1", "--wrap=true")
+
+
 def test_every_gpu_rule_ran_on_the_gpu_partition_with_a_gpu_and_no_other_rule_did(
     studied: Studied,
 ) -> None:
