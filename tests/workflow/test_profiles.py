@@ -4,19 +4,31 @@ import contextlib
 import os
 import re
 from collections import Counter
+from collections.abc import Callable
 
 import fake_slurm
 import pytest
 import yaml
 import yte
-from fake_slurm import Submission
+from fake_slurm import FakeSlurm, Submission
 from gpu_rules import GPU_RULES, TRAINING, kind
-from projects import ROOT, Project
+from projects import CONFIG, ROOT, Project
 
 PROFILES = {
     path.parent.name: yaml.safe_load(path.read_text())
     for path in sorted(ROOT.glob("profiles/*/config.yaml"))
 }
+
+
+def submit(project: Project, slurm: FakeSlurm, *arguments: str) -> None:
+    """Run Snakemake with the profile for Slurm."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", f"{slurm.folder}/bin:{os.environ['PATH']}")
+        done = project.snakemake(
+            *("--profile", "profiles/slurm", "--slurm-init-seconds-before-status-checks", "1"),
+            *arguments,
+        )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.fixture(scope="module")
@@ -27,13 +39,7 @@ def submissions(
     folder = tmp_path_factory.mktemp("slurm")
     project = finished.copied_to(folder / "study")
     slurm = fake_slurm.install(folder / "fake", finished.folder)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PATH", f"{slurm.folder}/bin:{os.environ['PATH']}")
-        done = project.snakemake(
-            *("--profile", "profiles/slurm", "--forceall"),
-            *("--slurm-init-seconds-before-status-checks", "1"),
-        )
-    assert done.returncode == 0, done.stdout + done.stderr
+    submit(project, slurm, "--forceall")
     return project, slurm.submissions()
 
 
@@ -84,11 +90,20 @@ def test_no_profile_but_lsf_names_a_rule() -> None:
     assert [name for name, profile in PROFILES.items() if "set-resources" in profile] == ["lsf"]
 
 
-def test_the_profile_for_lsf_lists_the_rules_that_use_the_gpu(finished: Project) -> None:
-    with contextlib.chdir(finished.folder):
+REPEATED = CONFIG.replace("    evaluate: [ioi2, ioi3]\n", "    seeds: [1, 2]\n")
+
+
+@pytest.mark.parametrize("granularity", ["run", "checkpoint"])
+@pytest.mark.parametrize("config", [CONFIG, REPEATED], ids=["", "seeds and no evaluate"])
+def test_the_profile_for_lsf_lists_the_rules_that_use_the_gpu(
+    fresh: Callable[[str], Project], config: str, granularity: str
+) -> None:
+    project = fresh(f"granularity: {granularity}\n{config}")
+    with contextlib.chdir(project.folder):
         profile = yte.process_yaml((ROOT / "profiles/lsf/config.yaml").read_text())
-    rules = finished.snakemake("--list-rules").stdout.split()
+    rules = project.snakemake("--list-rules").stdout.split()
     assert set(profile["set-resources"]) == {rule for rule in rules if kind(rule) in GPU_RULES}
+    assert {kind(rule) for rule in profile["set-resources"]} == GPU_RULES
     expected = {"lsf_queue": "gpu", "lsf_extra": "-gpu num=1"}
     assert all(resources == expected for resources in profile["set-resources"].values())
 
