@@ -77,7 +77,10 @@ onstart:
         check_writable(
             "results", "", "Make it writable, or run in a directory that is"
         )
-        if any("gpu" in job.rule.resources for job in workflow.dag.needrun_jobs()):
+        # The store of a cluster may lie on disks that its nodes alone have.
+        if workflow.local_exec and any(
+            "gpu" in job.rule.resources for job in workflow.dag.needrun_jobs()
+        ):
             check_writable(
                 STUDY.store,
                 "store",

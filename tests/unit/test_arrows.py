@@ -13,10 +13,11 @@ ALLOWED = {
     "files": set(),
     "tasks": {"files"},
     "models": {"files", "tasks"},
-    "activations": {"files", "models", "tasks"},
+    "activations": {"files", "machine", "models", "tasks"},
     "circuits": {"activations", "files", "models", "tasks"},
     "probes": {"activations", "files", "models", "tasks"},
-    "study": {"circuits", "files", "tasks"},  # of circuits the graph alone, which needs no model
+    # Of circuits the graph alone, which needs no model.
+    "study": {"circuits", "files", "machine", "tasks"},
     "figures": {"circuits", "files", "study"},  # likewise; of the study where tables lie
     "verification": {"files", "models", "tasks"},
 }

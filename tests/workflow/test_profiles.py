@@ -5,6 +5,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 
 import fake_slurm
 import pytest
@@ -113,6 +114,18 @@ def test_the_store_on_scratch_goes_on_top_of_another_profile(finished: Project) 
     done = finished.snakemake("-n", *profiles, "store_report")
     assert done.returncode == 0, done.stdout + done.stderr
     assert set(PROFILES["scratch"]) >= set(PROFILES["default"]) - {"cores"}
+
+
+def test_a_store_that_the_nodes_alone_can_write_does_not_keep_jobs_from_them(
+    copy: Project, finished: Project, tmp_path: Path
+) -> None:
+    table = "results/runs/tiny/ioi3/win_rate/step-000000.parquet"
+    copy.remove(table)
+    here = copy.snakemake("--config", "store=/proc/timelapse", "--", table)
+    assert here.returncode != 0 and "store: nothing can be written" in here.stdout + here.stderr
+    slurm = fake_slurm.install(tmp_path / "fake", finished.folder)
+    submit(copy, slurm, "--config", "store=/proc/timelapse", "--", table)
+    assert [kind(call.rule) for call in slurm.submissions()] == ["win_rate"]
 
 
 def test_the_documentation_explains_every_key_of_the_slurm_profile_and_no_other() -> None:

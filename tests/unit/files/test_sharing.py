@@ -1,14 +1,14 @@
 """Shared folders: open to whoever the folder is open to, whatever the umask of the maker."""
 
-import multiprocessing
 import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from users import act_as
 
 from timelapse.activations.shelf import Shelf
 from timelapse.files.sharing import make_folder, now, rename, settle
@@ -112,20 +112,6 @@ def lab() -> Iterator[Path]:
     shutil.rmtree(above)
 
 
-def act_as(user: int, act: Callable[..., None], *arguments: object) -> None:
-    def child() -> None:
-        os.umask(0o077)
-        os.setgroups([GROUP])
-        os.setgid(user)
-        os.setuid(user)
-        act(*arguments)
-
-    process = multiprocessing.get_context("fork").Process(target=child)
-    process.start()
-    process.join(60)
-    assert process.exitcode == 0
-
-
 def use_shelf(store: Path, old: bytes, new: bytes) -> None:
     """What a user does with entries of another: read, mark as used, replace, remove, count."""
     shelf = Shelf(store / "activations", 1000)
@@ -158,9 +144,9 @@ def end_training(store: Path) -> None:
 
 
 def test_members_of_a_group_use_each_others_entries_and_trainings(lab: Path) -> None:
-    act_as(ANN, use_shelf, lab, b"", b"of ann")
-    act_as(BEN, use_shelf, lab, b"of ann", b"of ben")
-    act_as(ANN, use_shelf, lab, b"of ben", b"of ann")
-    act_as(ANN, begin_training, lab)
-    act_as(BEN, end_training, lab)
+    act_as(ANN, [GROUP], use_shelf, lab, b"", b"of ann")
+    act_as(BEN, [GROUP], use_shelf, lab, b"of ann", b"of ben")
+    act_as(ANN, [GROUP], use_shelf, lab, b"of ben", b"of ann")
+    act_as(ANN, [GROUP], begin_training, lab)
+    act_as(BEN, [GROUP], end_training, lab)
     assert {path.stat().st_gid for path in below(lab)} == {GROUP}

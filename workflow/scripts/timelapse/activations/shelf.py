@@ -9,7 +9,6 @@ Entries and folders have the permissions of the shelf's folder, whatever their w
 import errno
 import logging
 import os
-import shutil
 import socket
 import uuid
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from pathlib import Path
 
 from timelapse.errors import UserError
 from timelapse.files.sharing import adopt_permissions, make_folder, now, rename, sync
+from timelapse.machine.disks import free_bytes
 
 FOLDER = "activations"
 """Where a study's store keeps activations; beside it lie training states."""
@@ -130,10 +130,7 @@ class Shelf:
 
     def free(self) -> int:
         """Bytes free on the disk that the folder lies or will lie on."""
-        there = self.folder.absolute()
-        while not there.exists():
-            there = there.parent
-        return shutil.disk_usage(there).free
+        return free_bytes(self.folder)
 
     def _counted(self, what: str) -> int:
         return sum(file.stat().st_size for file in self.folder.glob(f"{_COUNTS}/{what}.*"))

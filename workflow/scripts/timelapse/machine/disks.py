@@ -38,10 +38,21 @@ def disk_error(error: BaseException, written: Iterable[str | Path]) -> UserError
 
 def free_bytes(path: Path) -> int:
     """Bytes free on the disk that a path lies or will lie on."""
-    there = path.absolute()
-    while not there.exists():
-        there = there.parent
-    return shutil.disk_usage(there).free
+    return shutil.disk_usage(nearest(path)).free
+
+
+def nearest(path: str | Path) -> Path:
+    """The path itself, or the nearest folder above it that is there for this user to see."""
+    path = Path(path).absolute()
+    return next(place for place in (path, *path.parents) if _is_seen(place))
+
+
+def _is_seen(path: Path) -> bool:
+    """As `exists`, which raises an error below a folder that may not be entered."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
 
 
 def _code(error: BaseException | None) -> int | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from timelapse.circuits.graph import GraphShape
 from timelapse.errors import UserError
+from timelapse.machine.disks import nearest
 from timelapse.study.study import Study, read_study
 from timelapse.tasks.spec import TaskSpec, load_spec
 
@@ -49,9 +50,7 @@ def check_writable(folder: str | Path, key: str, remedy: str) -> None:
     Raises:
         UserError: naming the folder, or what stands in its way.
     """
-    there = Path(folder).absolute()
-    while not there.exists():
-        there = there.parent
+    there = nearest(folder)
     try:
         with TemporaryFile(dir=there):
             pass
