@@ -40,7 +40,7 @@ def small_disk() -> Iterator[Callable[[Path, int], None]]:
 
     yield mount
     for folder in mounted:
-        subprocess.run(["umount", str(folder)], check=True)
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 def weights_or_bytes(path: Path) -> bytes:

@@ -88,9 +88,11 @@ class Project:
             )
 
     def wait_for(self, pattern: str, process: subprocess.Popen[str]) -> None:
-        """Wait until a file of this pattern is there, as long as the process lives."""
+        """Wait until a file of this pattern is there, as long as the process lives, for minutes."""
+        deadline = time.monotonic() + 600
         while not any(self.folder.glob(pattern)):
             assert process.poll() is None, self.printed
+            assert time.monotonic() < deadline, f"no {pattern} comes: {self.printed}"
             time.sleep(0.01)
 
     @property

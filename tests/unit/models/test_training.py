@@ -234,7 +234,8 @@ def test_a_training_whose_folder_is_taken_ends_with_one_message(tmp_path: Path) 
 
 
 def rename_when_there(folder: Path, target: Path) -> None:
-    while not (folder / "checkpoints" / "step-000000").exists():
+    deadline = time.monotonic() + 60
+    while not (folder / "checkpoints" / "step-000000").exists() and time.monotonic() < deadline:
         time.sleep(0.005)
     folder.rename(target)
 
