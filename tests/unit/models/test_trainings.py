@@ -1,10 +1,12 @@
 """Trainings in one store: nobody disturbs a living one, and a dead one is continued."""
 
+import errno
 import multiprocessing
 import os
 import signal
 import time
 from multiprocessing.connection import Connection
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import pytest
@@ -15,9 +17,11 @@ from timelapse.models.trainings import claimed
 FORK = multiprocessing.get_context("fork")
 
 
-def train(store: Path, machine: str, report: Connection) -> None:
+def train(store: Path, machine: str, report: Connection, together: Barrier | None) -> None:
     """Claim a folder, tell which, leave a mark in it, and hold it until told to end."""
     trainings._machine = lambda: machine  # type: ignore[assignment]
+    if together:
+        together.wait(60)
     with claimed(store, "key") as folder:
         seen = (folder / "mark").exists()
         (folder / "mark").touch()
@@ -26,12 +30,21 @@ def train(store: Path, machine: str, report: Connection) -> None:
 
 
 class Trainer:
-    """A process that trains on a machine of the name given."""
+    """A process that trains on a machine of the name given.
 
-    def __init__(self, store: Path, machine: str = "here") -> None:
+    With a barrier it is only started, claims its folder when all others do, and is heard with
+    `claim`.
+    """
+
+    def __init__(self, store: Path, machine: str = "here", together: Barrier | None = None) -> None:
         self.pipe, theirs = FORK.Pipe()
-        self.process = FORK.Process(target=train, args=(store, machine, theirs), daemon=True)
+        arguments = (store, machine, theirs, together)
+        self.process = FORK.Process(target=train, args=arguments, daemon=True)
         self.process.start()
+        if together is None:
+            self.claim()
+
+    def claim(self) -> None:
         assert self.pipe.poll(60)
         self.folder, self.adopted = self.pipe.recv()
 
@@ -115,7 +128,10 @@ def test_a_process_of_the_same_number_is_not_the_owner(tmp_path: Path) -> None:
 
 def test_of_several_that_want_a_dead_one_one_gets_it(tmp_path: Path) -> None:
     Trainer(tmp_path).kill()
-    trainers = [Trainer(tmp_path) for _ in range(4)]
+    together = FORK.Barrier(4)
+    trainers = [Trainer(tmp_path, together=together) for _ in range(4)]
+    for trainer in trainers:
+        trainer.claim()
     assert sum(trainer.adopted for trainer in trainers) == 1
     for trainer in trainers:
         trainer.finish()
@@ -132,6 +148,47 @@ def test_the_furthest_is_continued_and_the_others_are_removed(tmp_path: Path) ->
     last = Trainer(tmp_path)
     assert (last.folder / "reached-9").exists()
     last.finish()
+    assert left(tmp_path) == []
+
+
+def test_a_training_ends_well_while_others_remove_what_it_removes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    met = []
+
+    def unlink(path: str | Path, **options: int) -> None:
+        if not met and str(path).isdecimal():
+            met.append(path)
+            trainings._clean_up(tmp_path / trainings.FOLDER, "other")
+        os.remove(path, **options)
+
+    monkeypatch.setattr(os, "unlink", unlink)
+    with claimed(tmp_path, "key") as folder:
+        for number in range(9):
+            (folder / str(number)).touch()
+    assert met
+    assert left(tmp_path) == []
+
+
+def test_a_file_that_cannot_be_removed_yet_fails_no_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NFS keeps a removed file that is open as .nfs and a number, until it is closed."""
+
+    def unlink(path: str | Path, **options: int) -> None:
+        if Path(path).name.startswith(".nfs"):
+            raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
+        os.remove(path, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "unlink", unlink)
+        with claimed(tmp_path, "key") as folder:
+            (folder / ".nfs01").touch()
+        with claimed(tmp_path, "key") as other:
+            assert not (other / ".nfs01").exists()
+        assert [path.suffix for path in left(tmp_path)] == [".gone"]
+    with claimed(tmp_path, "other"):
+        pass
     assert left(tmp_path) == []
 
 

@@ -71,7 +71,8 @@ def claimed(store: Path, key: str) -> Iterator[Path]:
         done.set()
         beating.join()
     discard(folder)
-    _clean_up(trainings, key)
+    with suppress(OSError):
+        _clean_up(trainings, key)
 
 
 def _take_over(trainings: Path, key: str, own: Path) -> bool:
@@ -125,7 +126,7 @@ def _clean_up(trainings: Path, key: str) -> None:
     for folder in trainings.iterdir():
         with suppress(OSError):
             if folder.suffix == GONE:
-                shutil.rmtree(folder)
+                shutil.rmtree(folder, ignore_errors=True)
             elif folder.is_dir() and not folder.name.startswith("."):
                 of_key = folder.name.startswith(f"{key}.")
                 if _abandoned(folder) and (of_key or _silence(folder) > FORGOTTEN):
