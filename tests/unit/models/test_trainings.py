@@ -1,16 +1,19 @@
 """Trainings in one store: nobody disturbs a living one, and a dead one is continued."""
 
 import errno
+import logging
 import multiprocessing
 import os
 import signal
 import time
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import pytest
 
+from timelapse.machine.signals import end_on_sigterm
 from timelapse.models import trainings
 from timelapse.models.trainings import claimed
 
@@ -20,6 +23,7 @@ FORK = multiprocessing.get_context("fork")
 def train(store: Path, machine: str, report: Connection, together: Barrier | None) -> None:
     """Claim a folder, tell which, leave a mark in it, and hold it until told to end."""
     trainings._machine = lambda: machine  # type: ignore[assignment]
+    end_on_sigterm()
     if together:
         together.wait(60)
     with claimed(store, "key") as folder:
@@ -53,8 +57,8 @@ class Trainer:
         self.process.join(60)
         assert self.process.exitcode == 0
 
-    def kill(self) -> None:
-        os.kill(self.process.pid, signal.SIGKILL)
+    def kill(self, by: signal.Signals = signal.SIGKILL) -> None:
+        os.kill(self.process.pid, by)
         self.process.join(60)
 
 
@@ -109,6 +113,116 @@ def test_a_killed_training_of_another_machine_is_continued_when_it_is_silent(
     second.finish()
     third.finish()
     assert left(tmp_path) == []
+
+
+def test_a_training_that_is_told_to_end_is_continued_at_once_by_any_machine(
+    tmp_path: Path,
+) -> None:
+    first = Trainer(tmp_path, "elsewhere")
+    first.kill(signal.SIGTERM)
+    assert first.process.exitcode == 128 + signal.SIGTERM
+    second = Trainer(tmp_path)
+    assert second.adopted
+    second.finish()
+    assert left(tmp_path) == []
+
+
+def test_a_training_that_fails_is_continued_at_once_by_any_machine(tmp_path: Path) -> None:
+    """Even before its process is gone."""
+    with pytest.raises(ValueError), claimed(tmp_path, "key") as folder:
+        (folder / "mark").touch()
+        raise ValueError
+    for machine in ("elsewhere", trainings._machine()):
+        trainer = Trainer(tmp_path, machine)
+        assert trainer.adopted
+        trainer.kill(signal.SIGTERM)
+
+
+def test_what_failed_is_not_forgotten_at_once(tmp_path: Path) -> None:
+    with pytest.raises(ValueError), claimed(tmp_path, "other"):
+        raise ValueError
+    with claimed(tmp_path, "key"):
+        pass
+    assert len(left(tmp_path)) == 1
+
+
+@pytest.fixture
+def from_elsewhere(tmp_path: Path) -> Path:
+    """A training of another machine that was heard just now and has a state."""
+    folder = tmp_path / trainings.FOLDER / "key.elsewhere.1.1.00000000"
+    (folder / "state").mkdir(parents=True)
+    (folder / "state" / "trainer_state.json").write_text('{"global_step": 3}')
+    (folder / "mark").touch()
+    (folder / trainings.HEARTBEAT).touch()
+    silence(folder, 10)
+    return folder
+
+
+class Waiting:
+    """Stands for `time.sleep`; the second time that somebody waits, something happens."""
+
+    def __init__(self, happens: Callable[[], object]) -> None:
+        self.happens, self.times = happens, 0
+
+    def __call__(self, seconds: float) -> None:
+        self.times += 1
+        if self.times == 2:
+            self.happens()
+        assert self.times < 5
+
+
+def test_a_state_of_another_machine_is_waited_for_until_that_one_is_surely_dead(
+    from_elsewhere: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    waiting = Waiting(lambda: silence(from_elsewhere, trainings.SILENT + 60))
+    monkeypatch.setattr(time, "sleep", waiting)
+    with claimed(tmp_path, "key") as folder:
+        assert (folder / "mark").exists()
+    assert waiting.times == 2
+    (told,) = [record.getMessage() for record in caplog.records]
+    assert told.startswith(f"{from_elsewhere} is of another machine: waiting until")
+    assert left(tmp_path) == []
+
+
+def test_a_training_beside_that_of_another_machine_begins_once_that_one_is_heard(
+    from_elsewhere: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting = Waiting(lambda: silence(from_elsewhere, 0))
+    monkeypatch.setattr(time, "sleep", waiting)
+    with claimed(tmp_path, "key") as folder:
+        assert not (folder / "mark").exists()
+    assert waiting.times == 2
+    assert left(tmp_path) == [from_elsewhere]
+
+
+def test_a_training_is_not_waited_for_forever(
+    from_elsewhere: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a file system whose clock has gone back, it was heard in the future."""
+    silence(from_elsewhere, -9999)
+    start = time.monotonic()
+    waiting = Waiting(
+        lambda: monkeypatch.setattr(time, "monotonic", lambda: start + 3 * trainings.SILENT)
+    )
+    monkeypatch.setattr(time, "sleep", waiting)
+    with claimed(tmp_path, "key") as folder:
+        assert folder != from_elsewhere
+    assert waiting.times == 2
+
+
+def test_a_living_training_of_the_same_machine_is_not_waited_for(
+    from_elsewhere: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = f"key.{trainings._machine()}.{os.getpid()}.{trainings._started()}.00000000"
+    living = from_elsewhere.rename(from_elsewhere.with_name(own))
+    monkeypatch.setattr(time, "sleep", lambda _: pytest.fail("it waits"))
+    with claimed(tmp_path, "key") as folder:
+        assert not (folder / "mark").exists()
+    assert left(tmp_path) == [living]
 
 
 def test_a_process_of_the_same_number_is_not_the_owner(tmp_path: Path) -> None:
