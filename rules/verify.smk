@@ -12,12 +12,10 @@ rule verify:
             run.name: len(compared_steps(run.steps, STUDY.films["checkpoints"]))
             for run in STUDY.runs.values()
         },
-        options=[
-            option
-            for file in workflow.configfiles
-            if str(file) != "config.yaml"
-            for option in ("--configfile", str(file))
+        configfiles=[
+            str(file) for file in workflow.configfiles if str(file) != "config.yaml"
         ],
+        config=dict(workflow.config_settings.config or {}),
     message:
         "Looking at every file under results/"
     script:

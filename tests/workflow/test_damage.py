@@ -49,21 +49,28 @@ def test_every_damaged_file_is_named_and_the_printed_commands_mend_it(
         copy.flip(file)
     for file in TRUNCATED:
         copy.truncate(file)
-    done = copy.snakemake("verify")
+    own = copy.folder / "results/notes/mine.parquet"
+    own.parent.mkdir()
+    own.write_text("mine")
+    done = copy.snakemake("verify", "--config", "seed=0")
     assert done.returncode == 1
     told = [line for line in done.stdout.splitlines() if not line.startswith("    ")]
     commands = [line.strip() for line in done.stdout.splitlines() if line.startswith("    ")]
-    assert len(told) == len(FLIPPED) + len(TRUNCATED) + 2
+    assert len(told) == len(FLIPPED) + len(TRUNCATED) + 3
+    assert told[0] == "results/notes/mine.parquet: no file of this workflow, not looked at"
     for file in (*FLIPPED, *TRUNCATED):
         folder, _, name = file.rpartition("/")
         place = f"{folder}: {name}: " if "checkpoints" in folder else f"{file}: "
         assert [line for line in told if line.startswith(place)], file
     assert len(commands) == 3
+    assert all(command.endswith(" --config seed=0") for command in commands[1:])
     for command in commands:
         mended = subprocess.run(
             shlex.split(command), cwd=copy.folder, capture_output=True, text=True
         )
         assert mended.returncode == 0, command + mended.stdout + mended.stderr
+    assert own.read_text() == "mine"
+    own.unlink()
     assert content_of(copy.folder) == content_of(finished.folder)
 
 

@@ -1,6 +1,5 @@
 """Rule verify: every file under results/ is looked at; what is damaged is told, and what to do."""
 
-import shlex
 import sys
 from pathlib import Path
 
@@ -8,6 +7,7 @@ from job import start
 
 
 def main(smk):
+    from timelapse.verification.commands import Command
     from timelapse.verification.report import report
     from timelapse.verification.results import verified
 
@@ -15,8 +15,8 @@ def main(smk):
     program = Path(sys.executable).with_name("snakemake")
     if program.is_relative_to(Path.cwd()):
         program = program.relative_to(Path.cwd())
-    command = shlex.join([str(program), *smk.params.options])
-    print(report(found, command, smk.params.frames), end="")
+    snakemake = Command(str(program), smk.params.configfiles, smk.params.config)
+    print(report(found, snakemake, smk.params.frames), end="")
     if found.damages:
         sys.exit(1)
 

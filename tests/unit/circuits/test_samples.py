@@ -52,6 +52,33 @@ def test_some_of_the_steps(tmp_path: Path) -> None:
         samples.at([4])
 
 
+def test_files_of_other_steps_than_the_first_are_read_when_asked_for(tmp_path: Path) -> None:
+    paths = write_samples(tmp_path, STEPS)
+    content = paths[1].read_bytes()
+    paths[1].write_bytes(content[:100])
+    samples = EdgeSamples.open(reversed(paths), "EAP", 7)
+    assert samples.steps == (0, 8)
+    with pytest.raises(UserError, match=f"{paths[1]}: not a readable Parquet file"):
+        samples.pooled(8)
+    paths[1].write_bytes(content)
+    assert samples.pooled(8).shape == (5, 7)
+
+
+def test_a_table_of_another_step_than_its_name_says_is_told_with_the_file(tmp_path: Path) -> None:
+    paths = write_samples(tmp_path, STEPS)
+    moved = paths[1].rename(tmp_path / "step-000004.parquet")
+    samples = EdgeSamples.open([paths[0], moved], "EAP", 7)
+    with pytest.raises(UserError, match=f"{moved}: step: the table is of another step"):
+        samples.pooled(4)
+
+
+def test_a_file_that_is_not_called_after_a_step_is_refused(tmp_path: Path) -> None:
+    (path,) = write_samples(tmp_path, {0: STEPS[0]})
+    renamed = path.rename(tmp_path / "samples.parquet")
+    with pytest.raises(UserError, match=f"{renamed}: the file's name does not say"):
+        EdgeSamples.open([renamed], "EAP", 7)
+
+
 def test_other_prompts_than_at_the_first_step_are_told_with_the_file(tmp_path: Path) -> None:
     paths = write_samples(tmp_path, STEPS)
     pq.write_table(sample_rows(8, STEPS[8], np.array([0, 1, 2, 3, 9])), paths[1])

@@ -1,23 +1,31 @@
 """Trainings in one store: nobody disturbs a living one, and a dead one is continued."""
 
+import errno
+import logging
 import multiprocessing
 import os
 import signal
 import time
+from collections.abc import Callable
 from multiprocessing.connection import Connection
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import pytest
 
+from timelapse.machine.signals import end_on_sigterm
 from timelapse.models import trainings
 from timelapse.models.trainings import claimed
 
 FORK = multiprocessing.get_context("fork")
 
 
-def train(store: Path, machine: str, report: Connection) -> None:
+def train(store: Path, machine: str, report: Connection, together: Barrier | None) -> None:
     """Claim a folder, tell which, leave a mark in it, and hold it until told to end."""
     trainings._machine = lambda: machine  # type: ignore[assignment]
+    end_on_sigterm()
+    if together:
+        together.wait(60)
     with claimed(store, "key") as folder:
         seen = (folder / "mark").exists()
         (folder / "mark").touch()
@@ -26,12 +34,21 @@ def train(store: Path, machine: str, report: Connection) -> None:
 
 
 class Trainer:
-    """A process that trains on a machine of the name given."""
+    """A process that trains on a machine of the name given.
 
-    def __init__(self, store: Path, machine: str = "here") -> None:
+    With a barrier it is only started, claims its folder when all others do, and is heard with
+    `claim`.
+    """
+
+    def __init__(self, store: Path, machine: str = "here", together: Barrier | None = None) -> None:
         self.pipe, theirs = FORK.Pipe()
-        self.process = FORK.Process(target=train, args=(store, machine, theirs), daemon=True)
+        arguments = (store, machine, theirs, together)
+        self.process = FORK.Process(target=train, args=arguments, daemon=True)
         self.process.start()
+        if together is None:
+            self.claim()
+
+    def claim(self) -> None:
         assert self.pipe.poll(60)
         self.folder, self.adopted = self.pipe.recv()
 
@@ -40,8 +57,8 @@ class Trainer:
         self.process.join(60)
         assert self.process.exitcode == 0
 
-    def kill(self) -> None:
-        os.kill(self.process.pid, signal.SIGKILL)
+    def kill(self, by: signal.Signals = signal.SIGKILL) -> None:
+        os.kill(self.process.pid, by)
         self.process.join(60)
 
 
@@ -98,6 +115,116 @@ def test_a_killed_training_of_another_machine_is_continued_when_it_is_silent(
     assert left(tmp_path) == []
 
 
+def test_a_training_that_is_told_to_end_is_continued_at_once_by_any_machine(
+    tmp_path: Path,
+) -> None:
+    first = Trainer(tmp_path, "elsewhere")
+    first.kill(signal.SIGTERM)
+    assert first.process.exitcode == 128 + signal.SIGTERM
+    second = Trainer(tmp_path)
+    assert second.adopted
+    second.finish()
+    assert left(tmp_path) == []
+
+
+def test_a_training_that_fails_is_continued_at_once_by_any_machine(tmp_path: Path) -> None:
+    """Even before its process is gone."""
+    with pytest.raises(ValueError), claimed(tmp_path, "key") as folder:
+        (folder / "mark").touch()
+        raise ValueError
+    for machine in ("elsewhere", trainings._machine()):
+        trainer = Trainer(tmp_path, machine)
+        assert trainer.adopted
+        trainer.kill(signal.SIGTERM)
+
+
+def test_what_failed_is_not_forgotten_at_once(tmp_path: Path) -> None:
+    with pytest.raises(ValueError), claimed(tmp_path, "other"):
+        raise ValueError
+    with claimed(tmp_path, "key"):
+        pass
+    assert len(left(tmp_path)) == 1
+
+
+@pytest.fixture
+def from_elsewhere(tmp_path: Path) -> Path:
+    """A training of another machine that was heard just now and has a state."""
+    folder = tmp_path / trainings.FOLDER / "key.elsewhere.1.1.00000000"
+    (folder / "state").mkdir(parents=True)
+    (folder / "state" / "trainer_state.json").write_text('{"global_step": 3}')
+    (folder / "mark").touch()
+    (folder / trainings.HEARTBEAT).touch()
+    silence(folder, 10)
+    return folder
+
+
+class Waiting:
+    """Stands for `time.sleep`; the second time that somebody waits, something happens."""
+
+    def __init__(self, happens: Callable[[], object]) -> None:
+        self.happens, self.times = happens, 0
+
+    def __call__(self, seconds: float) -> None:
+        self.times += 1
+        if self.times == 2:
+            self.happens()
+        assert self.times < 5
+
+
+def test_a_state_of_another_machine_is_waited_for_until_that_one_is_surely_dead(
+    from_elsewhere: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    waiting = Waiting(lambda: silence(from_elsewhere, trainings.SILENT + 60))
+    monkeypatch.setattr(time, "sleep", waiting)
+    with claimed(tmp_path, "key") as folder:
+        assert (folder / "mark").exists()
+    assert waiting.times == 2
+    (told,) = [record.getMessage() for record in caplog.records]
+    assert told.startswith(f"{from_elsewhere} is of another machine: waiting until")
+    assert left(tmp_path) == []
+
+
+def test_a_training_beside_that_of_another_machine_begins_once_that_one_is_heard(
+    from_elsewhere: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting = Waiting(lambda: silence(from_elsewhere, 0))
+    monkeypatch.setattr(time, "sleep", waiting)
+    with claimed(tmp_path, "key") as folder:
+        assert not (folder / "mark").exists()
+    assert waiting.times == 2
+    assert left(tmp_path) == [from_elsewhere]
+
+
+def test_a_training_is_not_waited_for_forever(
+    from_elsewhere: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a file system whose clock has gone back, it was heard in the future."""
+    silence(from_elsewhere, -9999)
+    start = time.monotonic()
+    waiting = Waiting(
+        lambda: monkeypatch.setattr(time, "monotonic", lambda: start + 3 * trainings.SILENT)
+    )
+    monkeypatch.setattr(time, "sleep", waiting)
+    with claimed(tmp_path, "key") as folder:
+        assert folder != from_elsewhere
+    assert waiting.times == 2
+
+
+def test_a_living_training_of_the_same_machine_is_not_waited_for(
+    from_elsewhere: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = f"key.{trainings._machine()}.{os.getpid()}.{trainings._started()}.00000000"
+    living = from_elsewhere.rename(from_elsewhere.with_name(own))
+    monkeypatch.setattr(time, "sleep", lambda _: pytest.fail("it waits"))
+    with claimed(tmp_path, "key") as folder:
+        assert not (folder / "mark").exists()
+    assert left(tmp_path) == [living]
+
+
 def test_a_process_of_the_same_number_is_not_the_owner(tmp_path: Path) -> None:
     first = Trainer(tmp_path)
     name = first.folder.name.split(".")
@@ -115,7 +242,10 @@ def test_a_process_of_the_same_number_is_not_the_owner(tmp_path: Path) -> None:
 
 def test_of_several_that_want_a_dead_one_one_gets_it(tmp_path: Path) -> None:
     Trainer(tmp_path).kill()
-    trainers = [Trainer(tmp_path) for _ in range(4)]
+    together = FORK.Barrier(4)
+    trainers = [Trainer(tmp_path, together=together) for _ in range(4)]
+    for trainer in trainers:
+        trainer.claim()
     assert sum(trainer.adopted for trainer in trainers) == 1
     for trainer in trainers:
         trainer.finish()
@@ -132,6 +262,47 @@ def test_the_furthest_is_continued_and_the_others_are_removed(tmp_path: Path) ->
     last = Trainer(tmp_path)
     assert (last.folder / "reached-9").exists()
     last.finish()
+    assert left(tmp_path) == []
+
+
+def test_a_training_ends_well_while_others_remove_what_it_removes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    met = []
+
+    def unlink(path: str | Path, **options: int) -> None:
+        if not met and str(path).isdecimal():
+            met.append(path)
+            trainings._clean_up(tmp_path / trainings.FOLDER, "other")
+        os.remove(path, **options)
+
+    monkeypatch.setattr(os, "unlink", unlink)
+    with claimed(tmp_path, "key") as folder:
+        for number in range(9):
+            (folder / str(number)).touch()
+    assert met
+    assert left(tmp_path) == []
+
+
+def test_a_file_that_cannot_be_removed_yet_fails_no_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NFS keeps a removed file that is open as .nfs and a number, until it is closed."""
+
+    def unlink(path: str | Path, **options: int) -> None:
+        if Path(path).name.startswith(".nfs"):
+            raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
+        os.remove(path, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "unlink", unlink)
+        with claimed(tmp_path, "key") as folder:
+            (folder / ".nfs01").touch()
+        with claimed(tmp_path, "key") as other:
+            assert not (other / ".nfs01").exists()
+        assert [path.suffix for path in left(tmp_path)] == [".gone"]
+    with claimed(tmp_path, "other"):
+        pass
     assert left(tmp_path) == []
 
 

@@ -17,8 +17,9 @@ from timelapse.files.parquet import write
 from timelapse.models.checkpoints import save_checkpoint
 from timelapse.models.tokenizer import word_tokenizer
 from timelapse.provenance import SCRIPTS
+from timelapse.verification.commands import Command
 from timelapse.verification.files import SCHEMAS, fault_of
-from timelapse.verification.report import commands, report
+from timelapse.verification.report import report
 from timelapse.verification.results import Damage, Verified, verified
 
 FRAMES = [
@@ -80,15 +81,13 @@ def test_text_that_is_cut_off_is_found(tmp_path: Path, name: str, content: str) 
         (lambda path: path.write_bytes(path.read_bytes()[:-9]), "not a readable Parquet file"),
         (lambda path: win_rate(path, step=4), "the table is of another step"),
         (lambda path: path.rename(path.parents[1] / "patching" / path.name), "lacks this column"),
-        (lambda path: path.rename(path.parents[1] / "other" / path.name), "called other"),
     ],
 )
 def test_a_table_that_is_not_what_its_place_says_is_found(
     tmp_path: Path, spoil: Callable[[Path], object], problem: str
 ) -> None:
     path = tmp_path / "runs/tiny/ioi3/win_rate/step-000002.parquet"
-    for probe in ("patching", "other"):
-        (path.parents[1] / probe).mkdir(parents=True)
+    (path.parents[1] / "patching").mkdir(parents=True)
     win_rate(path)
     assert verified(tmp_path, {}).damages == ()
     spoil(path)
@@ -124,25 +123,43 @@ def test_what_snakemake_hides_is_not_looked_at(tmp_path: Path) -> None:
     assert verified(tmp_path / "absent", {}).looked_at == 0
 
 
-def test_frames_are_asked_for_by_themselves() -> None:
-    folder = Path("results/runs/a run/ioi3/figures")
-    damages = [
-        Damage(folder / "head.gif", "cut"),
-        Damage(folder / "head/step-000002.png", "cut"),
-        Damage(folder / "circuit_sizes.png", "cut"),
-    ]
-    remove, first, last = commands(damages, "snakemake")
-    assert remove.startswith("rm -r 'results/runs/a run/")
-    assert "head.gif" in first and "circuit_sizes.png" in first and "step" not in first
-    assert last == "snakemake 'results/runs/a run/ioi3/figures/head/step-000002.png'"
+@pytest.mark.parametrize(
+    "name",
+    [
+        "notes/mine.parquet",
+        "notes/picture.png",
+        "models/readme.md",
+        "runs/tiny/ioi3/other/step-000002.parquet",
+        "runs/tiny/ioi3/win_rate/mine.parquet",
+        "runs/tiny/ioi3/figures/head/draft.png",
+    ],
+)
+def test_files_of_the_user_are_named_and_neither_damage_nor_removed(
+    tmp_path: Path, name: str
+) -> None:
+    win_rate(tmp_path / "runs/tiny/ioi3/win_rate/step-000002.parquet")
+    own = tmp_path / name
+    own.parent.mkdir(parents=True, exist_ok=True)
+    own.write_bytes(b"")
+    found = verified(tmp_path, {})
+    assert (found.looked_at, found.damages, found.unknown) == (1, (), (own,))
+    told = report(found, Command(), ["tiny"])
+    assert told == (
+        f"{own}: no file of this workflow, not looked at\n"
+        "1 files and model folders, all as they were written\n"
+    )
+    (tmp_path / "runs/tiny/training.parquet").write_bytes(b"")
+    told = report(verified(tmp_path, {}), Command(), ["tiny"])
+    assert told.count(str(own)) == 1
+    assert "1 of 2 files and model folders are damaged" in told
 
 
 def test_files_of_runs_of_other_studies_are_told_and_not_asked_for() -> None:
     damages = [Damage(Path(f"results/runs/{run}/training.parquet"), "cut") for run in "ab"]
-    told = report(Verified(9, tuple(damages)), "snakemake", ["a"])
+    told = report(Verified(9, tuple(damages)), Command(), ["a"])
     assert "    snakemake results/runs/a/training.parquet\n" in told
     assert told.endswith("b is no run of this study: give --configfile of the one that made it\n")
-    alone = report(Verified(9, tuple(damages[1:])), "snakemake", ["a"])
+    alone = report(Verified(9, tuple(damages[1:])), Command(), ["a"])
     assert "rm -r" not in alone
 
 
@@ -156,6 +173,6 @@ def test_verification_needs_no_torch() -> None:
 
 def test_the_report_of_a_sound_study_is_a_count(tmp_path: Path) -> None:
     win_rate(tmp_path / "runs/tiny/ioi3/win_rate/step-000002.parquet")
-    assert report(verified(tmp_path, {}), "snakemake", []).startswith(
+    assert report(verified(tmp_path, {}), Command(), []).startswith(
         "1 files and model folders, all"
     )

@@ -1,5 +1,6 @@
 """The scores of edges prompt by prompt, read back. Stage: circuits. Free of torch."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +13,8 @@ from timelapse.circuits.reading import no_step, refuse_gaps
 from timelapse.errors import UserError
 from timelapse.files.parquet import REBUILD, read
 from timelapse.tables import EDGE_SAMPLES
+
+_NAME = re.compile(r"step-(\d+)\.parquet")
 
 
 @dataclass(frozen=True)
@@ -32,15 +35,18 @@ class EdgeSamples:
 
     @classmethod
     def open(cls, paths: Iterable[str | Path], method: str, n_edges: int) -> "EdgeSamples":
-        """See which steps and prompts there are, without reading the scores of more than one file.
+        """See which steps and prompts there are; only the file of the first step is read.
+
+        Args:
+            paths: files called `step-000008.parquet` and so on, after their steps.
+            method: whose scores to read.
+            n_edges: how many edges there are.
 
         Raises:
-            UserError: a file cannot be read, lacks the method, or has a prompt without scores.
+            UserError: a file is called otherwise; the first one cannot be read, lacks the method,
+                is of another step, or has a prompt without scores.
         """
-        files: dict[int, Path] = {}
-        for path in map(Path, paths):
-            steps = read(path, EDGE_SAMPLES, ["step"])["step"]
-            files.update(dict.fromkeys(pc.unique(steps).to_pylist(), path))
+        files = {_step_of(path): path for path in map(Path, paths)}
         if not files:
             raise UserError("circuits", "", "no samples of edges were given", "Name a table")
         opened = cls(dict(sorted(files.items())), method, n_edges, np.empty(0, dtype=np.int32))
@@ -67,7 +73,8 @@ class EdgeSamples:
         """Every prompt's scores, float32, as the mean over the corruptions.
 
         Raises:
-            UserError: the step is missing, or the file has other prompts or edges than the rest.
+            UserError: the step is missing; its file cannot be read, is of another step, or has
+                other prompts or edges than the rest.
         """
         if step not in self.files:
             raise no_step(step, self.files)
@@ -83,8 +90,9 @@ class EdgeSamples:
     ) -> tuple[Int[np.ndarray, "example"], Float[np.ndarray, "example edge"]]:
         path = self.files[step]
         table = read(path, EDGE_SAMPLES)
-        chosen = pc.and_(pc.equal(table["step"], step), pc.equal(table["method"], self.method))
-        table = table.filter(chosen)
+        if not pc.all(pc.equal(table["step"], step)).as_py():
+            raise UserError(path, "step", "the table is of another step", REBUILD)
+        table = table.filter(pc.equal(table["method"], self.method))
         if not len(table):
             there = ", ".join(pc.unique(read(path, EDGE_SAMPLES, ["method"])["method"]).to_pylist())
             raise UserError(
@@ -112,3 +120,12 @@ class EdgeSamples:
             values = part["scores"].combine_chunks().flatten().to_numpy()
             total += values.reshape(-1, self.n_edges)[np.argsort(rows)]
         return examples, total / len(corruptions)
+
+
+def _step_of(path: Path) -> int:
+    """The step that a file is called after."""
+    named = _NAME.fullmatch(path.name)
+    if not named:
+        remedy = "Name it after its step, like step-000008.parquet"
+        raise UserError(path, "", "the file's name does not say which step it is of", remedy)
+    return int(named[1])

@@ -5,6 +5,7 @@ write the same files.
 """
 
 import os
+import signal
 import threading
 import time
 from collections.abc import Sequence
@@ -15,6 +16,8 @@ SNAKEMAKE = "TIMELAPSE_SNAKEMAKE"
 """Where the Snakemake that runs the jobs on this machine has left its process number."""
 
 _POLL = 0.5
+_GRACE = 3.0
+"""Seconds that a job has to leave what it works on in order."""
 
 
 def end_with_snakemake() -> None:
@@ -39,6 +42,8 @@ def _watch(snakemake: psutil.Process, between: Sequence[psutil.Process]) -> None
     for process in between:
         if _lives(process):
             process.kill()
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(_GRACE)
     os._exit(1)
 
 

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -48,8 +49,13 @@ def publish(source: Path, target: Path) -> None:
 
 
 def discard(folder: Path) -> None:
-    """Remove a folder so that a kill meanwhile leaves it whole or gone, never in part."""
+    """Remove a folder so that a kill meanwhile leaves it whole or gone, never in part.
+
+    Somebody else may remove it at the same time, and a file that is open somewhere may stay for a
+    while on a network file system: neither is an error.
+    """
     gone = folder.with_name(folder.name + GONE)
     shutil.rmtree(gone, ignore_errors=True)
-    folder.rename(gone)
-    shutil.rmtree(gone)
+    with suppress(OSError):
+        folder.rename(gone)
+    shutil.rmtree(gone, ignore_errors=True)

@@ -2,17 +2,20 @@
 
 Two processes may train the same thing at once, in two studies or on two nodes. Each works in a
 folder that carries its name, so neither disturbs the other, and both end with equal bytes. A folder
-is taken over by renaming it, which only one can do, when its owner is gone: on its own machine the
-process is looked for; from elsewhere its heartbeat, by the file system's clock. No locks are used.
+is taken over by renaming it, which only one can do, when its owner is gone. Whoever fails takes its
+name off. Of whoever was killed the process is looked for on its own machine, and from elsewhere its
+heartbeat, by the file system's clock. No locks are used.
 """
 
 import hashlib
 import json
+import logging
 import os
 import re
 import shutil
 import socket
 import threading
+import time
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -31,11 +34,17 @@ FOLDER = "training"
 HEARTBEAT = "heartbeat"
 BEAT = 30.0
 """Seconds between two touches of a training's heartbeat."""
-SILENT = 600.0
+SILENT = 180.0
 """Seconds without one after which other machines hold a training for dead. Nodes see each other's
 files with up to a minute's delay."""
 FORGOTTEN = 30 * 86400.0
 """Seconds after which a dead training that nobody has continued is removed."""
+
+_FREE = "free"
+"""Stands in the name of a training in its owner's place when it has left it. No machine is called
+so: their names end in a digest."""
+_POLL = 2.0
+_log = logging.getLogger(__name__)
 
 
 def training_key(files: Iterable[Path], values: object) -> str:
@@ -58,31 +67,62 @@ def claimed(store: Path, key: str) -> Iterator[Path]:
     trainings = store / FOLDER
     make_folder(trainings)
     folder = trainings / f"{key}.{_machine()}.{os.getpid()}.{_started()}.{uuid.uuid4().hex[:8]}"
-    if not _take_over(trainings, key, folder):
-        make_folder(folder)
-    (folder / HEARTBEAT).touch()
-    adopt_permissions(folder / HEARTBEAT)
-    done = threading.Event()
-    beating = threading.Thread(target=_beat, args=(folder / HEARTBEAT, done), daemon=True)
-    beating.start()
     try:
-        yield folder
-    finally:
-        done.set()
-        beating.join()
-    discard(folder)
-    _clean_up(trainings, key)
-
-
-def _take_over(trainings: Path, key: str, own: Path) -> bool:
-    """Rename the abandoned training of a key that has come furthest."""
-    for folder in sorted(trainings.glob(f"{key}.*"), key=_progress, reverse=True):
+        _claim(trainings, key, folder)
+        with _beating(folder / HEARTBEAT):
+            yield folder
+    except BaseException:
         with suppress(OSError):
-            if folder.suffix != GONE and _abandoned(folder):
-                (folder / HEARTBEAT).touch()  # so that nobody takes it over from its next owner
-                folder.rename(own)
-                return True
-    return False
+            folder.rename(trainings / f"{key}.{_FREE}.{uuid.uuid4().hex}")
+        raise
+    discard(folder)
+    with suppress(OSError):
+        _clean_up(trainings, key)
+
+
+def _claim(trainings: Path, key: str, own: Path) -> None:
+    """Rename the training of a key that has come furthest and has no owner, or begin a new one.
+
+    If another machine has come further and may just have died, it is waited for, until its
+    heartbeat moves or it has been silent for long enough: starting over would lose more.
+    """
+    heard: dict[Path, float] = {}
+    deadline = time.monotonic() + 2 * SILENT  # should the file system's clock be wrong
+    while True:
+        for folder, progress in _furthest_first(trainings, key):
+            with suppress(OSError):  # others may rename it, too
+                lives = _owner_lives(folder)
+                if lives is False:
+                    (folder / HEARTBEAT).touch()  # so that nobody takes it from its next owner
+                    folder.rename(own)
+                    return
+                unclear = lives is None and progress >= 0 and time.monotonic() < deadline
+                if unclear and not _beats(folder, heard):
+                    break
+        else:
+            make_folder(own)
+            return
+        time.sleep(_POLL)
+
+
+def _furthest_first(trainings: Path, key: str) -> list[tuple[Path, int]]:
+    """The trainings of a key with the last step of which they have a state."""
+    found = [(path, _progress(path)) for path in trainings.glob(f"{key}.*") if path.suffix != GONE]
+    return sorted(found, key=lambda training: training[1], reverse=True)
+
+
+def _beats(folder: Path, heard: dict[Path, float]) -> bool:
+    """Whether a training has been heard since it was asked about first, which is noted."""
+    last = _last_beat(folder)
+    if folder not in heard:
+        heard[folder] = last
+        _log.info(
+            "%s is of another machine: waiting until it is heard, or has been silent for %d s and "
+            "can be continued",
+            folder,
+            SILENT,
+        )
+    return last != heard[folder]
 
 
 def _progress(folder: Path) -> int:
@@ -92,32 +132,38 @@ def _progress(folder: Path) -> int:
     return -1
 
 
-def _abandoned(folder: Path) -> bool:
-    """Whether the owner of a training is gone.
+def _owner_lives(folder: Path) -> bool | None:
+    """Whether somebody works on a training; None if it cannot be told yet.
 
     Raises:
-        OSError: the folder is.
+        OSError: the folder is gone.
     """
     _, machine, pid, started, *_ = [*folder.name.split("."), "", "", "0", ""]
+    if machine == _FREE:
+        return False
     if machine == _machine():
         try:
             process = psutil.Process(int(pid))
             if process.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD):
-                return True
-            if abs(process.create_time() - float(started)) < 2:
                 return False
+            if abs(process.create_time() - float(started)) < 2:
+                return True
         except psutil.NoSuchProcess:
-            return True
+            return False
         except (psutil.AccessDenied, ValueError):
             pass
-    return _silence(folder) > SILENT
+    return False if _silence(folder) > SILENT else None
 
 
 def _silence(folder: Path) -> float:
-    """Seconds since the last heartbeat of a training, or since it was made."""
+    """Seconds since the last heartbeat of a training."""
+    return now(folder.parent) - _last_beat(folder)
+
+
+def _last_beat(folder: Path) -> float:
+    """When a training was last heard, or was made."""
     heartbeat = folder / HEARTBEAT
-    last = (heartbeat if heartbeat.exists() else folder).stat().st_mtime
-    return now(folder.parent) - last
+    return (heartbeat if heartbeat.exists() else folder).stat().st_mtime
 
 
 def _clean_up(trainings: Path, key: str) -> None:
@@ -125,11 +171,26 @@ def _clean_up(trainings: Path, key: str) -> None:
     for folder in trainings.iterdir():
         with suppress(OSError):
             if folder.suffix == GONE:
-                shutil.rmtree(folder)
+                shutil.rmtree(folder, ignore_errors=True)
             elif folder.is_dir() and not folder.name.startswith("."):
                 of_key = folder.name.startswith(f"{key}.")
-                if _abandoned(folder) and (of_key or _silence(folder) > FORGOTTEN):
+                if _owner_lives(folder) is False and (of_key or _silence(folder) > FORGOTTEN):
                     discard(folder)
+
+
+@contextmanager
+def _beating(heartbeat: Path) -> Iterator[None]:
+    """Touch a file from time to time."""
+    heartbeat.touch()
+    adopt_permissions(heartbeat)
+    done = threading.Event()
+    beating = threading.Thread(target=_beat, args=(heartbeat, done), daemon=True)
+    beating.start()
+    try:
+        yield
+    finally:
+        done.set()
+        beating.join()
 
 
 def _beat(heartbeat: Path, done: threading.Event) -> None:

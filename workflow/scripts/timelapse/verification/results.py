@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from timelapse.verification.files import fault_of
+from timelapse.verification.layout import is_result
 
 
 @dataclass(frozen=True)
@@ -17,27 +18,37 @@ class Damage:
 
 @dataclass(frozen=True)
 class Verified:
-    """What was looked at and what was found."""
+    """What was looked at and what was found.
+
+    Attributes:
+        looked_at: how many files and model folders.
+        damages: which of them are damaged.
+        unknown: files that are not the workflow's, which are not looked at.
+    """
 
     looked_at: int
     damages: tuple[Damage, ...]
+    unknown: tuple[Path, ...] = ()
 
 
 def verified(results: Path, frames: Mapping[str, int]) -> Verified:
-    """Look at every file under a folder.
+    """Look at every file of the workflow under a folder.
 
     Args:
         results: the folder.
         frames: of each run how many frames its films have.
     """
-    looked_at, damages = 0, []
+    looked_at, damages, unknown = 0, [], []
     for path in results_in(results):
+        if not is_result(path, results):
+            unknown.append(path)
+            continue
         looked_at += 1
         run = path.relative_to(results).parts[1:2]
         problem = fault_of(path, frames.get(run[0]) if run else None)
         if problem:
             damages.append(Damage(path, problem))
-    return Verified(looked_at, tuple(damages))
+    return Verified(looked_at, tuple(damages), tuple(unknown))
 
 
 def results_in(folder: Path) -> Iterator[Path]:
