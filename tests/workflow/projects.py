@@ -12,9 +12,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 WATCHING = Path(__file__).parent / "watching"
 HOUSE = ("Snakefile", "rules", "workflow", "tasks", "profiles", "envs")
-TASK = re.compile(
-    f"_({'|'.join(path.stem for path in sorted(ROOT.glob('tasks/*.yaml')))})(?=_checkpoint$|$)"
-)
+TASKS = "|".join(path.stem for path in sorted(ROOT.glob("tasks/*.yaml")))
+TASK = re.compile(f"_({TASKS})(?=_checkpoint$|_part|$)")
 """What the name of a rule of a run says of the task."""
 CONFIG = """\
 seed: 0
