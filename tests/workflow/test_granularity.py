@@ -94,6 +94,11 @@ def test_a_part_of_a_long_run_has_the_same_bytes(parted: Project) -> None:
     same_bytes_again(parted, f"{RUN}/ioi3", TABLES)
 
 
+def test_a_lost_table_of_a_long_run_is_measured_again_with_its_part(parted: Project) -> None:
+    parted.remove(f"{RUN}/ioi3/patching/{LAST}")
+    assert parted.planned()["patching_tiny_part2"] == 1
+
+
 def same_bytes_again(project: Project, folder: str, names: Iterable[str]) -> None:
     """Remove the last step's tables and measure it anew."""
     tables = [f"{folder}/{name}/{LAST}" for name in names]

@@ -309,6 +309,22 @@ def test_of_a_long_run_one_table_of_every_job_is_asked_for() -> None:
     assert {*study_of(SMALL).runs["tuned"].tables("edges", "ioi3")} < {*everything}
 
 
+def test_of_a_part_that_lacks_tables_these_are_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    part = long_study("run").jobs[1]
+    tables = part.run.tables("patching", part.task, part.steps)
+    monkeypatch.chdir(tmp_path)
+    Path(tables[0]).parent.mkdir(parents=True)
+    assert part.asked_for("patching") == tables[:1]
+    for table in tables:
+        Path(table).touch()
+    assert part.asked_for("patching") == tables[:1]
+    for lost in (tables[0], tables[7]):
+        Path(lost).unlink()
+    assert part.asked_for("patching") == [tables[0], tables[7]]
+
+
 def test_the_jobs_of_a_run_are_its_tasks_or_all_its_checkpoints() -> None:
     (whole,) = study_of(SMALL).jobs
     assert whole.checkpoints == whole.run.checkpoints

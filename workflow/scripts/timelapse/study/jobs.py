@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 from timelapse.study.run import Run, step_name
@@ -95,11 +96,18 @@ class Jobs:
         return [self.run.table(probe, self.task, name) for name in self._names]
 
     def asked_for(self, probe: str) -> list[str]:
-        """The tables that stand for all when no file is named: of a part of a long run the first.
+        """The tables that are asked for when no file is named: all of them.
 
-        A job writes all its tables or none, so that one asks for the others.
+        Of a part of a long run one stands for all, as a job writes all its tables or none; but if
+        some are there and others not, it is those that are not.
         """
-        return self.run.tables(probe, self.task, self.steps[:1] if self.part else self.steps)
+        tables = self.run.tables(probe, self.task, self.steps)
+        if not self.part:
+            return tables
+        folder = Path(tables[0]).parent
+        there = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+        missing = [table for table in tables if Path(table).name not in there]
+        return missing if 0 < len(missing) < len(tables) else tables[:1]
 
     def whole_patterns(self, probes: Mapping[str, Any]) -> dict[str, list[str]]:
         """The tables of whole attention patterns, if a study's probes name heads."""
