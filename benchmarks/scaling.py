@@ -21,6 +21,7 @@ from timelapse.activations.filing import merged, whole  # noqa: E402
 from timelapse.activations.sizes import prompt_numbers  # noqa: E402
 from timelapse.files.documents import read_yaml  # noqa: E402
 from timelapse.probes.needs import needs_of  # noqa: E402
+from timelapse.study.jobs import MOST_TOGETHER  # noqa: E402
 from timelapse.study.study import read_study  # noqa: E402
 from timelapse.tasks.spec import load_spec  # noqa: E402
 
@@ -46,7 +47,8 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=64)
     arguments = parser.parse_args()
     n, workers = arguments.checkpoints, arguments.workers
-    jobs = {"run": TASKS * (PROBES + 1), "checkpoint": TASKS * (PROBES * n + COMPARED)}
+    parts = -(-n // MOST_TOGETHER)
+    jobs = {"run": TASKS * (PROBES * parts + 1), "checkpoint": TASKS * (PROBES * n + COMPARED)}
     by_ten = TASKS * (PROBES * n // 10 + COMPARED)
     report = {
         "checkpoints": n,

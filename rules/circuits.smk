@@ -34,15 +34,12 @@ for run in STUDY.runs.values():
 
 
 for jobs in STUDY.jobs:
-    run = jobs.run
-    compared = jobs.at(compared_steps(run.steps, STUDY.comparison["checkpoints"]))
-    others = [task for task in run.evaluate if task != jobs.task]
 
     rule:
         name:
             f"edges_{jobs.name}"
         input:
-            checkpoints=jobs.checkpoints,
+            **jobs.measured,
             dataset=f"results/datasets/{jobs.task}/test.parquet",
         output:
             **jobs.edges_by_position(STUDY.probes),
@@ -56,7 +53,7 @@ for jobs in STUDY.jobs:
             "../envs/torch.yaml"
         threads: 1
         resources:
-            **asks(REQUESTS.probe, "edges", run, jobs.task, len(jobs.checkpoints)),
+            **asks(REQUESTS.probe, "edges", jobs.run, jobs.task, len(jobs.checkpoints)),
             gpu=1,
         params:
             code=code_digest(SCRIPTS / "edges.py"),
@@ -73,7 +70,7 @@ for jobs in STUDY.jobs:
         name:
             f"faithfulness_{jobs.name}"
         input:
-            checkpoints=jobs.checkpoints,
+            **jobs.measured,
             dataset=f"results/datasets/{jobs.task}/validation.parquet",
             edges=jobs.tables("edges"),
         output:
@@ -88,7 +85,11 @@ for jobs in STUDY.jobs:
         threads: 1
         resources:
             **asks(
-                REQUESTS.probe, "faithfulness", run, jobs.task, len(jobs.checkpoints)
+                REQUESTS.probe,
+                "faithfulness",
+                jobs.run,
+                jobs.task,
+                len(jobs.checkpoints),
             ),
             gpu=1,
         params:
@@ -104,14 +105,20 @@ for jobs in STUDY.jobs:
         script:
             "../workflow/scripts/faithfulness.py"
 
+
+for evaluation in STUDY.evaluations:
+    run = evaluation.run
+    compared = evaluation.at(compared_steps(run.steps, STUDY.comparison["checkpoints"]))
+    others = [task for task in run.evaluate if task != evaluation.task]
+
     # The circuits of all compared steps visit each of them: a job reads the edges of all.
     rule:
         name:
-            f"transfer_{jobs.name}"
+            f"transfer_{evaluation.name}"
         input:
+            **compared.measured,
             first=run.checkpoints[0],
-            checkpoints=compared.checkpoints,
-            dataset=f"results/datasets/{jobs.task}/validation.parquet",
+            dataset=f"results/datasets/{evaluation.task}/validation.parquet",
             edges=[
                 table
                 for task in run.evaluate
@@ -121,7 +128,7 @@ for jobs in STUDY.jobs:
         output:
             tables=compared.tables("transfer"),
         log:
-            jobs.log("transfer"),
+            evaluation.log("transfer"),
         wildcard_constraints:
             step=compared.constraint,
         conda:
@@ -132,24 +139,24 @@ for jobs in STUDY.jobs:
             gpu=1,
         params:
             code=code_digest(SCRIPTS / "transfer.py"),
-            task=jobs.task,
+            task=evaluation.task,
             compute=STUDY.compute,
             comparison=STUDY.comparison,
             method=METHOD,
             tasks=run.evaluate,
-            corruptions=SPECS[jobs.task].schemes,
+            corruptions=SPECS[evaluation.task].schemes,
             seed=STUDY.seed,
         message:
-            f"Running circuits in each other's checkpoints: {jobs.said}"
+            f"Running circuits in each other's checkpoints: {evaluation.said}"
         script:
             "../workflow/scripts/transfer.py"
 
     rule:
         name:
-            f"compare_{run.name}-{jobs.task}"
+            f"compare_{run.name}-{evaluation.task}"
         input:
-            edges=run.tables("edges", jobs.task)[:1],
-            edge_samples=run.tables("edge_samples", jobs.task),
+            edges=run.tables("edges", evaluation.task)[:1],
+            edge_samples=run.tables("edge_samples", evaluation.task),
             other_samples=[
                 table
                 for task in others
@@ -160,12 +167,12 @@ for jobs in STUDY.jobs:
                 for task in run.controls
                 for table in run.tables("edge_samples", task)[:1]
             ],
-            transfer=run.tables("transfer", jobs.task, compared.steps),
+            transfer=run.tables("transfer", evaluation.task, compared.steps),
         output:
-            comparison=f"results/runs/{run.name}/{jobs.task}/comparison.parquet",
-            heads=f"results/runs/{run.name}/{jobs.task}/heads.parquet",
+            comparison=f"results/runs/{run.name}/{evaluation.task}/comparison.parquet",
+            heads=f"results/runs/{run.name}/{evaluation.task}/heads.parquet",
         log:
-            f"logs/compare/{run.name}-{jobs.task}.log",
+            f"logs/compare/{run.name}-{evaluation.task}.log",
         conda:
             "../envs/figures.yaml"
         resources:
@@ -174,26 +181,26 @@ for jobs in STUDY.jobs:
             code=code_digest(SCRIPTS / "compare.py"),
             comparison=STUDY.comparison,
             method=METHOD,
-            task=jobs.task,
+            task=evaluation.task,
             others=others,
             controls=run.controls,
             seed=STUDY.seed,
         message:
-            f"Comparing the circuits of run {run.name} on {jobs.task}"
+            f"Comparing the circuits of run {run.name} on {evaluation.task}"
         script:
             "../workflow/scripts/compare.py"
 
     rule:
         name:
-            f"export_circuits_{run.name}-{jobs.task}"
+            f"export_circuits_{run.name}-{evaluation.task}"
         input:
-            edges=run.tables("edges", jobs.task),
+            edges=run.tables("edges", evaluation.task),
             checkpoint=run.checkpoints[0],
         output:
-            graphml=run.circuits_for_others(jobs.task, "graphml"),
-            importances=run.circuits_for_others(jobs.task, "importances.json"),
+            graphml=run.circuits_for_others(evaluation.task, "graphml"),
+            importances=run.circuits_for_others(evaluation.task, "importances.json"),
         log:
-            f"logs/export_circuits/{run.name}-{jobs.task}.log",
+            f"logs/export_circuits/{run.name}-{evaluation.task}.log",
         conda:
             "../envs/figures.yaml"
         resources:
@@ -201,10 +208,10 @@ for jobs in STUDY.jobs:
         params:
             code=code_digest(SCRIPTS / "export_circuits.py"),
             run=run.name,
-            task=jobs.task,
+            task=evaluation.task,
             method=METHOD,
             edges=STUDY.comparison["edges"],
         message:
-            f"Writing the circuits of run {run.name} on {jobs.task} for other tools"
+            f"Writing the circuits of run {run.name} on {evaluation.task} for other tools"
         script:
             "../workflow/scripts/export_circuits.py"

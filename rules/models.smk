@@ -76,8 +76,9 @@ for run in STUDY.runs.values():
             model=f"results/models/{run.model}",
             dataset=f"results/datasets/{run.task}/train.parquet",
         output:
+            # First, for it is looked up most often, and in this order.
+            training=run.training_table,
             checkpoints=[directory(folder) for folder in run.checkpoints],
-            training=f"results/runs/{run.name}/training.parquet",
         log:
             f"logs/finetune/{run.name}.log",
         conda:

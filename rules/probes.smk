@@ -1,5 +1,5 @@
 # Measurements of every checkpoint on every evaluated task. STUDY.jobs says how they are cut into
-# jobs: one per run, task and probe, or one for each of its checkpoints.
+# jobs: one per run, task and probe (some, if the run is long), or one for each of its checkpoints.
 KEPT = {key: STUDY.activations[key] for key in ("dtype", "rows")}
 
 for jobs in STUDY.jobs:
@@ -8,7 +8,7 @@ for jobs in STUDY.jobs:
         name:
             f"win_rate_{jobs.name}"
         input:
-            checkpoints=jobs.checkpoints,
+            **jobs.measured,
             dataset=f"results/datasets/{jobs.task}/test.parquet",
         output:
             tables=jobs.tables("win_rate"),
@@ -38,7 +38,7 @@ for jobs in STUDY.jobs:
         name:
             f"logit_diff_{jobs.name}"
         input:
-            checkpoints=jobs.checkpoints,
+            **jobs.measured,
             dataset=f"results/datasets/{jobs.task}/test.parquet",
         output:
             tables=jobs.tables("logit_diff"),
@@ -73,7 +73,7 @@ for jobs in STUDY.jobs:
         name:
             f"patching_{jobs.name}"
         input:
-            checkpoints=jobs.checkpoints,
+            **jobs.measured,
             dataset=f"results/datasets/{jobs.task}/test.parquet",
         output:
             tables=jobs.tables("patching"),
@@ -104,8 +104,8 @@ for jobs in STUDY.jobs:
         name:
             f"attention_{jobs.name}"
         input:
+            **jobs.measured,
             first=jobs.run.checkpoints[0],
-            checkpoints=jobs.checkpoints,
             dataset=f"results/datasets/{jobs.task}/test.parquet",
         output:
             **jobs.whole_patterns(STUDY.probes),
@@ -139,7 +139,7 @@ for jobs in STUDY.jobs:
         name:
             f"head_roles_{jobs.name}"
         input:
-            checkpoints=jobs.checkpoints,
+            **jobs.measured,
             dataset=f"results/datasets/{jobs.task}/test.parquet",
         output:
             tables=jobs.tables("head_roles"),
@@ -175,7 +175,7 @@ for jobs in STUDY.jobs:
         name:
             f"logit_lens_{jobs.name}"
         input:
-            checkpoints=jobs.checkpoints,
+            **jobs.measured,
             dataset=f"results/datasets/{jobs.task}/test.parquet",
         output:
             logit_lens=jobs.tables("logit_lens"),

@@ -6,12 +6,14 @@ from job import start
 
 
 def main(smk):
+    from timelapse.models.measured import measured_checkpoints
     from timelapse.probes.attention.patterns import needs
     from timelapse.probes.attention.probe import AttentionProbe
     from timelapse.probes.attention.whole import example_ids
     from timelapse.probes.reading import Reading, sweep_reading
 
     settings, dataset = smk.params.probe, Path(smk.input.dataset)
+    checkpoints = measured_checkpoints(smk.input.get("checkpoints", []), smk.output)
     probe = AttentionProbe(
         heads=settings["heads"],
         examples=example_ids(dataset, settings["examples"], settings["prompts"]),
@@ -23,7 +25,7 @@ def main(smk):
         probe,
         compute=smk.params.compute,
         batch=settings["batch"],
-        checkpoints=list(dict.fromkeys(map(Path, [smk.input.first, *smk.input.checkpoints]))),
+        checkpoints=list(dict.fromkeys([Path(smk.input.first), *checkpoints])),
         dataset=dataset,
         n_prompts=settings["prompts"],
         tables={name: [Path(path) for path in paths] for name, paths in smk.output.items()},

@@ -11,6 +11,7 @@ def main(smk):
     from timelapse.circuits.methods import score_edges
     from timelapse.circuits.settings import Settings
     from timelapse.models.loading import each_bridge
+    from timelapse.models.measured import measured_checkpoints
     from timelapse.probes.sweep import sweep
 
     probe = smk.params.probe
@@ -25,7 +26,7 @@ def main(smk):
         all_methods,
         compute=smk.params.compute,
         batch=probe["batch"],
-        checkpoints=[Path(folder) for folder in smk.input.checkpoints],
+        checkpoints=measured_checkpoints(smk.input.get("checkpoints", []), smk.output),
         dataset=Path(smk.input.dataset),
         n_prompts=probe["prompts"],
         tables={name: [Path(path) for path in paths] for name, paths in smk.output.items()},

@@ -16,11 +16,12 @@ def main(smk):
     from timelapse.circuits.settings import Settings
     from timelapse.models.device import Device
     from timelapse.models.loading import each_bridge
+    from timelapse.models.measured import measured_checkpoints
     from timelapse.models.memory import FittingBatch
     from timelapse.probes.sweep import first_prompts, write_each
 
     probe, corruptions, method = smk.params.probe, smk.params.corruptions, smk.params.method
-    checkpoints = [Path(folder) for folder in smk.input.checkpoints]
+    checkpoints = measured_checkpoints(smk.input.get("checkpoints", []), smk.output)
     prompts = first_prompts(Path(smk.input.dataset), checkpoints[0], probe["prompts"])
     edges = ScoredEdges.read(smk.input.edges)
 

@@ -7,6 +7,7 @@ from job import start
 
 
 def main(smk):
+    from timelapse.models.measured import measured_checkpoints
     from timelapse.probes.head_roles.movers import needs
     from timelapse.probes.head_roles.probe import head_roles
     from timelapse.probes.reading import Reading, sweep_reading
@@ -22,7 +23,7 @@ def main(smk):
         ),
         compute=smk.params.compute,
         batch=settings["batch"],
-        checkpoints=[Path(folder) for folder in smk.input.checkpoints],
+        checkpoints=measured_checkpoints(smk.input.get("checkpoints", []), smk.output),
         dataset=Path(smk.input.dataset),
         n_prompts=settings["prompts"],
         tables=[Path(path) for path in smk.output.tables],

@@ -42,8 +42,10 @@ def _set_up(smk: Any) -> None:
     """What has to be said before torch is imported."""
     from timelapse.machine.gpus import choose_gpu
     from timelapse.machine.orphans import end_with_snakemake
+    from timelapse.machine.signals import end_on_sigterm
 
     end_with_snakemake()
+    end_on_sigterm()
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     os.environ["OMP_NUM_THREADS"] = str(smk.threads)
     # Threads that wait for each other by spinning are many times slower on a shared machine.

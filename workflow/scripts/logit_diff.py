@@ -6,6 +6,7 @@ from job import start
 
 
 def main(smk):
+    from timelapse.models.measured import measured_checkpoints
     from timelapse.probes.logit_diff import logit_diff, needs
     from timelapse.probes.reading import Reading, sweep_reading
 
@@ -14,7 +15,7 @@ def main(smk):
         logit_diff,
         compute=smk.params.compute,
         batch=smk.params.probe["batch"],
-        checkpoints=[Path(folder) for folder in smk.input.checkpoints],
+        checkpoints=measured_checkpoints(smk.input.get("checkpoints", []), smk.output),
         dataset=Path(smk.input.dataset),
         n_prompts=smk.params.probe["prompts"],
         tables=[Path(path) for path in smk.output.tables],

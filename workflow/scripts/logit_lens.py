@@ -7,6 +7,7 @@ from job import start
 
 
 def main(smk):
+    from timelapse.models.measured import measured_checkpoints
     from timelapse.probes.logit_lens import logit_lens, needs
     from timelapse.probes.reading import Reading, sweep_reading
 
@@ -16,7 +17,7 @@ def main(smk):
         partial(logit_lens, top=settings["top"]),
         compute=smk.params.compute,
         batch=settings["batch"],
-        checkpoints=[Path(folder) for folder in smk.input.checkpoints],
+        checkpoints=measured_checkpoints(smk.input.get("checkpoints", []), smk.output),
         dataset=Path(smk.input.dataset),
         n_prompts=settings["prompts"],
         tables={name: [Path(path) for path in paths] for name, paths in smk.output.items()},

@@ -9,6 +9,7 @@ def main(smk):
     import pyarrow as pa
 
     from timelapse.models.loading import each_bridge
+    from timelapse.models.measured import measured_checkpoints
     from timelapse.probes.patching.probe import patching
     from timelapse.probes.sweep import sweep
 
@@ -22,7 +23,7 @@ def main(smk):
         all_corruptions,
         compute=smk.params.compute,
         batch=smk.params.probe["batch"],
-        checkpoints=[Path(folder) for folder in smk.input.checkpoints],
+        checkpoints=measured_checkpoints(smk.input.get("checkpoints", []), smk.output),
         dataset=Path(smk.input.dataset),
         n_prompts=smk.params.probe["prompts"],
         tables=[Path(path) for path in smk.output.tables],

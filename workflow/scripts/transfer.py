@@ -20,12 +20,13 @@ def main(smk):
     from timelapse.files.parquet import write
     from timelapse.models.device import Device
     from timelapse.models.loading import each_bridge
+    from timelapse.models.measured import measured_checkpoints
     from timelapse.models.memory import FittingBatch
     from timelapse.probes.sweep import first_prompts
 
     params, comparison = smk.params, smk.params.comparison
     task, method, corruptions = params.task, params.method, params.corruptions
-    checkpoints = [Path(folder) for folder in smk.input.checkpoints]
+    checkpoints = measured_checkpoints(smk.input.get("checkpoints", []), smk.output)
     prompts = first_prompts(Path(smk.input.dataset), checkpoints[0], comparison["prompts"])
     files = list(smk.input.edges)
     n_files = len(files) // len(params.tasks)

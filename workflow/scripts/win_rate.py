@@ -7,6 +7,7 @@ from job import start
 
 def main(smk):
     from timelapse.models.loading import each_model
+    from timelapse.models.measured import measured_checkpoints
     from timelapse.probes.sweep import sweep
     from timelapse.probes.win_rate import win_rate
 
@@ -15,7 +16,7 @@ def main(smk):
         win_rate,
         compute=smk.params.compute,
         batch=smk.params.probe["batch"],
-        checkpoints=[Path(folder) for folder in smk.input.checkpoints],
+        checkpoints=measured_checkpoints(smk.input.get("checkpoints", []), smk.output),
         dataset=Path(smk.input.dataset),
         n_prompts=smk.params.probe["prompts"],
         tables=[Path(path) for path in smk.output.tables],

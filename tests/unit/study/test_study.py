@@ -12,6 +12,7 @@ from timelapse.figures.kinds import KINDS
 from timelapse.figures.overviews import OVERVIEWS
 from timelapse.files.documents import read_yaml
 from timelapse.study.preflight import check_circuit_size
+from timelapse.study.results import results
 from timelapse.study.run import kept_steps
 from timelapse.study.study import SCHEMA, Study, read_study
 
@@ -256,6 +257,72 @@ def test_every_key_of_the_schema_is_described() -> None:
     document = read_yaml(SCHEMA)
     assert undescribed(document, "config") == []
     assert undescribed(document["$defs"]["probe"], "probe") == []
+
+
+def long_study(granularity: str) -> Study:
+    """A run with a thousand checkpoints, evaluated on every shipped task."""
+    config = yaml.safe_load(yaml.safe_dump(SMALL)) | {"granularity": granularity}
+    tasks = [path.stem for path in sorted((ROOT / "tasks").glob("*.yaml"))]
+    config["runs"]["tuned"] |= {"steps": 999, "checkpoints": {"every": 1}, "evaluate": tasks}
+    return study_of(config)
+
+
+def test_a_long_run_is_measured_in_parts_that_are_its_checkpoints() -> None:
+    study = long_study("run")
+    (run,) = study.runs.values()
+    for task in run.evaluate:
+        parts = [jobs for jobs in study.jobs if jobs.task == task]
+        assert [jobs.part for jobs in parts] == list(range(1, 11))
+        assert tuple(step for jobs in parts for step in jobs.steps) == run.steps
+        assert len({jobs.name for jobs in parts} | {jobs.log("edges") for jobs in parts}) == 20
+
+
+@pytest.mark.parametrize(("checkpoints", "lengths"), [(100, [100]), (101, [50, 51])])
+def test_parts_are_of_at_most_a_hundred_checkpoints_and_about_the_same(
+    checkpoints: int, lengths: list[int]
+) -> None:
+    config = yaml.safe_load(yaml.safe_dump(SMALL))
+    config["runs"]["tuned"] |= {"steps": checkpoints - 1, "checkpoints": {"every": 1}}
+    jobs = study_of(config).jobs
+    assert [len(part.steps) for part in jobs] == lengths
+    assert jobs[0].name == "tuned-ioi3" + "-part1" * (len(lengths) > 1)
+
+
+@pytest.mark.parametrize("granularity", ["run", "checkpoint"])
+def test_the_jobs_of_a_long_run_wait_for_its_training_and_list_no_checkpoint(
+    granularity: str,
+) -> None:
+    for jobs in long_study(granularity).jobs:
+        assert jobs.measured == {"training": "results/runs/tuned/training.parquet"}
+
+
+def test_of_a_long_run_one_table_of_every_job_is_asked_for() -> None:
+    counts = {}
+    for granularity in ("run", "checkpoint"):
+        study = long_study(granularity)
+        asked = results(study, {}, {"tuned": []})
+        counts[granularity] = sum(path.endswith(".parquet") for path in asked) - 1
+        assert len(asked) == len({*asked})
+    n_pairs = len(study.probes) * 10
+    assert counts == {"run": 10 * n_pairs, "checkpoint": 1000 * n_pairs}
+    everything = results(study_of(SMALL), {}, {"tuned": []})
+    assert {*study_of(SMALL).runs["tuned"].tables("edges", "ioi3")} < {*everything}
+
+
+def test_of_a_part_that_lacks_tables_these_are_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    part = long_study("run").jobs[1]
+    tables = part.run.tables("patching", part.task, part.steps)
+    monkeypatch.chdir(tmp_path)
+    Path(tables[0]).parent.mkdir(parents=True)
+    assert part.asked_for("patching") == tables[:1]
+    for table in tables:
+        Path(table).touch()
+    assert part.asked_for("patching") == tables[:1]
+    for lost in (tables[0], tables[7]):
+        Path(lost).unlink()
+    assert part.asked_for("patching") == [tables[0], tables[7]]
 
 
 def test_the_jobs_of_a_run_are_its_tasks_or_all_its_checkpoints() -> None:

@@ -1,6 +1,6 @@
 """What a study is asked for when no file is named: everything that its config stands for."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from itertools import product
 
 from timelapse.study.run import Run
@@ -27,19 +27,17 @@ def results(
         result
         for name, run in study.runs.items()
         if name not in repeats
-        for result in _of_run(run, study.probes, films, overviews[name])
+        for result in _of_run(run, study, films, overviews[name])
     ]
 
 
-def _of_run(
-    run: Run, probes: Iterable[str], films: Mapping[str, str], overviews: list[str]
-) -> list[str]:
+def _of_run(run: Run, study: Study, films: Mapping[str, str], overviews: list[str]) -> list[str]:
     folder = f"results/runs/{run.name}"
     left_out = set() if run.circuits else OF_CIRCUITS
-    found = [f"{folder}/training.parquet", f"{folder}/figures/win_rate.png"]
-    for task, probe in product(run.evaluate, probes):
-        if probe not in left_out:
-            found += run.tables(probe, task)
+    found = [run.training_table, f"{folder}/figures/win_rate.png"]
+    for jobs, probe in product(study.jobs, study.probes):
+        if jobs.run is run and probe not in left_out:
+            found += jobs.asked_for(probe)
     for task, (film, probe) in product(run.evaluate, films.items()):
         if probe not in left_out:
             found.append(f"{folder}/{task}/figures/{film}.gif")

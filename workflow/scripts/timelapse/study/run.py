@@ -57,6 +57,11 @@ class Run:
         """The folder of a step."""
         return f"results/runs/{self.name}/checkpoints/step-{step}"
 
+    @property
+    def training_table(self) -> str:
+        """The table of its training."""
+        return f"results/runs/{self.name}/training.parquet"
+
     def tables(self, probe: str, task: str, steps: Iterable[int] | None = None) -> list[str]:
         """A probe's tables of some steps, by default of all that are kept."""
         names = self.step_names if steps is None else map(step_name, steps)

@@ -66,12 +66,17 @@ class Study:
         return tuple(sorted(tasks.union(*(model.mixture for model in self.models.values()))))
 
     @property
-    def jobs(self) -> list[Jobs]:
-        """How the measuring of every run on every evaluated task is cut into jobs."""
+    def evaluations(self) -> list[Jobs]:
+        """Every run on every task that it is evaluated on, all its checkpoints together or each."""
         each = self.granularity == "checkpoint"
         return [
             Jobs(run, task, run.steps, each) for run in self.runs.values() for task in run.evaluate
         ]
+
+    @property
+    def jobs(self) -> list[Jobs]:
+        """How the measuring of the evaluations is cut into jobs."""
+        return [part for evaluation in self.evaluations for part in evaluation.parts]
 
 
 def read_config(path: str | Path) -> dict[str, Any]:
