@@ -12,6 +12,7 @@ from tiny_models import WORDS, gpt2_config, random_model
 
 from timelapse.errors import UserError
 from timelapse.models.checkpoints import save_checkpoint
+from timelapse.models.checksums import FILE
 from timelapse.models.fetching import fetch
 from timelapse.models.loading import each_bridge, load_model, load_tokenizer
 from timelapse.models.tokenizer import word_tokenizer
@@ -29,8 +30,9 @@ class Trap:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A whole model folder."""
+    """A whole model folder from elsewhere, without checksums."""
     save_checkpoint(random_model(gpt2_config()), word_tokenizer(WORDS), tmp_path / "given")
+    (tmp_path / "given" / FILE).unlink()
     return tmp_path / "given"
 
 
