@@ -4,14 +4,15 @@ import os
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from users import act_as
 
 from timelapse.activations.shelf import Shelf
-from timelapse.files.sharing import make_folder, now, rename, settle
+from timelapse.files.sharing import ABANDONED, make_folder, now, rename, settle
 from timelapse.models.trainings import claimed
 
 
@@ -92,6 +93,61 @@ def test_the_clock_is_that_of_the_files_and_leaves_nothing(tmp_path: Path) -> No
     (tmp_path / "file").touch()
     assert abs(now(tmp_path) - (tmp_path / "file").stat().st_mtime) < 60
     assert below(tmp_path) == [tmp_path / "file"]
+
+
+def use_the_shelf(store: Path) -> None:
+    Shelf(store / "activations", 1000).add("abkey", "n", b"content")
+
+
+def train(store: Path) -> None:
+    with claimed(store, "key"):
+        pass
+
+
+def interrupted(act: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stop where a file or folder under a temporary name is renamed or removed."""
+
+    def stop(*_: object, **__: object) -> None:
+        raise SystemExit
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", stop)
+        patch.setattr(Path, "unlink", stop)
+        with pytest.raises(SystemExit):
+            act()
+
+
+@pytest.mark.parametrize(
+    ("use", "place"),
+    [
+        (use_the_shelf, "."),
+        (use_the_shelf, "activations"),
+        (use_the_shelf, "activations/ab"),
+        (train, "."),
+        (train, "training"),
+    ],
+)
+def test_what_killed_processes_leave_is_removed_an_hour_later(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    use: Callable[[Path], None],
+    place: str,
+) -> None:
+    folder = tmp_path / place
+    folder.mkdir(parents=True, exist_ok=True)
+    interrupted(lambda: make_folder(folder / "new"), monkeypatch)
+    interrupted(lambda: now(folder), monkeypatch)
+    left = list(folder.glob(".*"))
+    assert {path.suffix for path in left} == {".new", ".clock"}
+    own = [folder / ".own.part", folder / ".own.new"]
+    for path in own:
+        path.touch()
+    for age, kept in ((ABANDONED - 60, True), (ABANDONED + 60, False)):
+        for path in (*left, *own):
+            os.utime(path, (time.time() - age,) * 2)
+        use(tmp_path)
+        assert [path.exists() for path in left] == [kept, kept]
+        assert all(path.exists() for path in own)
 
 
 GROUP, ANN, BEN = 54321, 54322, 54323

@@ -45,7 +45,7 @@ class Job:
 
         def job() -> None:
             orphans._POLL, orphans._GRACE = 0.01, grace
-            threading.Thread(target=orphans._watch, args=([watched],), daemon=True).start()
+            threading.Thread(target=orphans._watch, args=(watched, []), daemon=True).start()
             act(theirs)
 
         self.process = FORK.Process(target=job, daemon=True)

@@ -17,7 +17,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from timelapse.errors import UserError
-from timelapse.files.sharing import adopt_permissions, make_folder, now, rename, sync
+from timelapse.files.sharing import (
+    PART,
+    adopt_permissions,
+    make_folder,
+    remove_abandoned,
+    rename,
+    sync,
+)
 from timelapse.machine.disks import free_bytes
 
 FOLDER = "activations"
@@ -25,9 +32,7 @@ FOLDER = "activations"
 
 GB = 10**9
 
-_ENTRY, _PART = ".safetensors", ".part"
-_ABANDONED = 3600.0
-"""Seconds after which a file that is still being written has lost its writer."""
+_ENTRY = ".safetensors"
 _COUNTS = "counts"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _REMEDY = (
@@ -57,7 +62,8 @@ class Shelf:
     Attributes:
         folder: made when the first entry is written.
         cap: bytes that the entries may take together; those least recently used make room. With 0
-            nothing is kept. Writers at the same time may pass it by 1 % each.
+            nothing is kept. Writers at the same time may pass it, each by 1 % or, if that is more,
+            by the entry that it writes.
     """
 
     def __init__(self, folder: Path, cap: int) -> None:
@@ -80,7 +86,7 @@ class Shelf:
             return
         self._make_room(len(content))
         entry = self.folder / key[:2] / f"{key}-{name}{_ENTRY}"
-        part = entry.with_name(f".{entry.stem}.{uuid.uuid4().hex}{_PART}")
+        part = entry.with_name(f".{entry.stem}.{uuid.uuid4().hex}{PART}")
         try:
             self._make_folder(entry.parent)
             with part.open("xb") as file:
@@ -149,7 +155,8 @@ class Shelf:
     def _make_room(self, size: int) -> None:
         """Remove what was used least recently; look through the folder every 1 % of the cap."""
         if size > self._room:
-            self._remove_abandoned()
+            for folder in (self.folder.parent, self.folder, *self.folder.glob("??")):
+                remove_abandoned(folder)
             self._room = max(size, self.cap // 100)
             entries = sorted(self._entries())
             held = sum(bytes_ for _, bytes_, _ in entries)
@@ -159,13 +166,6 @@ class Shelf:
                 if self.drop(path):
                     held -= bytes_
         self._room -= size
-
-    def _remove_abandoned(self) -> None:
-        """Remove what killed writers have left."""
-        for part in self.folder.glob(f"??/.*{_PART}"):
-            with suppress(OSError):
-                if now(part.parent) - part.stat().st_mtime > _ABANDONED:
-                    part.unlink()
 
     def _refusal(self, error: OSError, size: int) -> UserError:
         reason = (error.strerror or str(error)).lower()

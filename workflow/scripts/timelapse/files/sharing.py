@@ -5,10 +5,18 @@ maker. Times are compared by the clock of the file system, which all nodes see a
 """
 
 import os
+import re
 import stat
 import uuid
 from contextlib import suppress
 from pathlib import Path
+
+ABANDONED = 3600.0
+"""Seconds after which what is still being made has lost its maker."""
+PART = ".part"
+_NEW, _CLOCK = ".new", ".clock"
+_PASSING = re.compile(rf"\.(.+\.)?[0-9a-f]{{32}}({PART}|{_NEW}|{_CLOCK})")
+"""What is called so while it is made: hidden, with a random name, and nobody's own."""
 
 
 def make_folder(folder: Path) -> None:
@@ -19,7 +27,7 @@ def make_folder(folder: Path) -> None:
     if folder.is_dir():
         return
     folder.parent.mkdir(parents=True, exist_ok=True)
-    new = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}.new")
+    new = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}{_NEW}")
     new.mkdir()
     adopt_permissions(new)
     try:
@@ -79,9 +87,18 @@ def rename(source: Path, target: Path) -> None:
 
 def now(folder: Path) -> float:
     """The time by the clock that stamps the files of a folder."""
-    probe = folder / f".{uuid.uuid4().hex}.clock"
+    probe = folder / f".{uuid.uuid4().hex}{_CLOCK}"
     try:
         probe.touch()
         return probe.stat().st_mtime
     finally:
         probe.unlink(missing_ok=True)
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Remove what processes that were killed as they made something have left in a folder."""
+    for path in folder.glob(".*"):
+        with suppress(OSError):
+            passing = _PASSING.fullmatch(path.name)
+            if passing and now(folder) - path.stat().st_mtime > ABANDONED:
+                path.rmdir() if path.is_dir() else path.unlink()

@@ -25,7 +25,7 @@ from pathlib import Path
 import psutil
 import torch
 
-from timelapse.files.sharing import adopt_permissions, make_folder, now
+from timelapse.files.sharing import adopt_permissions, make_folder, now, remove_abandoned
 from timelapse.models.checkpoints import GONE, discard
 from timelapse.provenance import fingerprint
 
@@ -168,6 +168,8 @@ def _last_beat(folder: Path) -> float:
 
 def _clean_up(trainings: Path, key: str) -> None:
     """Remove the remains of a finished training, and those that nobody has continued for long."""
+    for folder in (trainings.parent, trainings):
+        remove_abandoned(folder)
     for folder in trainings.iterdir():
         with suppress(OSError):
             if folder.suffix == GONE:
