@@ -59,7 +59,7 @@ class Project:
             env=_environment(),
             capture_output=True,
             text=True,
-            timeout=900,
+            timeout=1800,
         )
 
     def watched(self, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -71,7 +71,7 @@ class Project:
             env=_environment() | watching,
             capture_output=True,
             text=True,
-            timeout=900,
+            timeout=1800,
         )
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
