@@ -18,6 +18,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 PORT = 26817
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "setpriv")
 # The only place that the plugin's job steps look at.
@@ -83,6 +85,7 @@ def running_cluster() -> Iterator[Cluster]:
         to_undo.enter_context(name_led_home(_host()))
         folder = Path(tempfile.mkdtemp(prefix=STATE))
         to_undo.callback(shutil.rmtree, folder, ignore_errors=True)
+        to_undo.callback(_kill_jobs_of, folder)
         _configure(folder)
         LINK.parent.mkdir(exist_ok=True)
         LINK.unlink(missing_ok=True)
@@ -109,6 +112,15 @@ def running_cluster() -> Iterator[Cluster]:
             raise
         to_undo.callback(cluster.cancel_all)
         yield cluster
+
+
+def _kill_jobs_of(folder: Path) -> None:
+    """Without cgroups, Slurm loses sight of what a cancelled job has left behind."""
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            conf = process.environ().get("SLURM_CONF")
+            if conf == f"{folder}/slurm.conf" and process.pid != os.getpid():
+                process.kill()
 
 
 def wait_until(holds: Callable[[], object], what: str, seconds: float) -> None:
