@@ -56,10 +56,17 @@ REQUESTS = Requests(STUDY, SPECS)
 
 
 def asks(request, *arguments):
-    """Memory and minutes that grow with every attempt; asked for anew when a job's input is there."""
+    """Memory and minutes that grow with every attempt; asked for anew when a job's input is there.
+
+    An argument may be a function of the job's wildcards.
+    """
+
+    def of(wildcards):
+        return request(*(one(wildcards) if callable(one) else one for one in arguments))
+
     return {
-        "mem_mb": lambda wildcards, attempt: request(*arguments).mem_mb(attempt),
-        "runtime": lambda wildcards, attempt: request(*arguments).runtime(attempt),
+        "mem_mb": lambda wildcards, attempt: of(wildcards).mem_mb(attempt),
+        "runtime": lambda wildcards, attempt: of(wildcards).runtime(attempt),
     }
 
 

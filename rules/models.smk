@@ -23,13 +23,8 @@ rule train_embedded:
         "../envs/torch.yaml"
     threads: 2
     resources:
+        **asks(REQUESTS.training, lambda wildcards: wildcards.model),
         gpu=1,
-        mem_mb=lambda wildcards, attempt: REQUESTS.training(wildcards.model).mem_mb(
-            attempt
-        ),
-        runtime=lambda wildcards, attempt: REQUESTS.training(wildcards.model).runtime(
-            attempt
-        ),
     params:
         code=code_digest(SCRIPTS / "train_embedded.py"),
         model=lambda wildcards: vars(STUDY.models[wildcards.model]),
@@ -52,12 +47,7 @@ rule fetch_model:
     conda:
         "../envs/torch.yaml"
     resources:
-        mem_mb=lambda wildcards, attempt: REQUESTS.fetching(wildcards.model).mem_mb(
-            attempt
-        ),
-        runtime=lambda wildcards, attempt: REQUESTS.fetching(wildcards.model).runtime(
-            attempt
-        ),
+        **asks(REQUESTS.fetching, lambda wildcards: wildcards.model),
     params:
         code=code_digest(SCRIPTS / "fetch_model.py"),
         model=lambda wildcards: vars(STUDY.models[wildcards.model]),

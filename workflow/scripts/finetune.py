@@ -17,8 +17,8 @@ def main(smk):
 
     torch.set_num_threads(smk.threads)
     training, base, dataset = smk.params.training, Path(smk.input.model), Path(smk.input.dataset)
-    device = Device.for_training(smk.params.tf32)
-    key = training_key([dataset], [training, checksums(base), device.tf32, smk.params.code])
+    Device.for_training(smk.params.tf32)
+    key = training_key([dataset], [training, checksums(base), smk.params.code])
     steps = tuple(training["steps"])
     with claimed(Path(smk.config["store"]), key) as folder:
         table = finetune(base, dataset, training["recipe"], steps, training["seed"], folder)

@@ -19,8 +19,8 @@ def main(smk):
     model, files = smk.params.model, [*smk.input.datasets, *smk.input.specs]
     words = {word for spec in smk.input.specs for word in load_spec(Path(spec)).words()}
     texts = {path.parent.name: read_texts(path) for path in map(Path, smk.input.datasets)}
-    device = Device.for_training(smk.params.tf32)
-    key = training_key(map(Path, files), [model, device.tf32, smk.params.code])
+    Device.for_training(smk.params.tf32)
+    key = training_key(map(Path, files), [model, smk.params.code])
     with claimed(Path(smk.config["store"]), key) as folder:
         train_embedded(model["settings"], sorted(words), texts, model["seed"], folder)
         last = step_folder(folder / "checkpoints", model["settings"]["steps"])

@@ -27,6 +27,7 @@ import torch
 
 from timelapse.files.sharing import adopt_permissions, make_folder, now, remove_abandoned
 from timelapse.models.checkpoints import GONE, discard
+from timelapse.models.device import rounding
 from timelapse.provenance import fingerprint
 
 FOLDER = "training"
@@ -50,11 +51,13 @@ _log = logging.getLogger(__name__)
 def training_key(files: Iterable[Path], values: object) -> str:
     """What the state of a training is filed under: all that its numbers depend on.
 
+    The device counts as it is set up by then, see `device.Device.for_training`.
+
     Args:
         files: what it reads, its code included.
         values: its other inputs.
     """
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+    device = rounding("cuda" if torch.cuda.is_available() else "cpu")
     return fingerprint(files, [values, torch.get_num_threads(), device])
 
 
