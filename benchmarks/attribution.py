@@ -40,13 +40,13 @@ from transformer_lens.tools.analysis.attribution_patching import (
 )
 from transformers import AutoModelForCausalLM, GPT2Config
 
-from timelapse.circuits.architecture import graph_of
 from timelapse.circuits.graph import GraphShape
 from timelapse.circuits.methods import METHODS
+from timelapse.circuits.model_check import graph_of
 from timelapse.circuits.settings import Settings
+from timelapse.models.embedded import word_tokenizer
 from timelapse.models.loading import load_tokenizer
 from timelapse.models.prompts import Prompts
-from timelapse.models.tokenizer import word_tokenizer
 
 TOKENS = 20
 BOUND = {"EAP": 0.6e9, "EAP-IG": 2.2e9}

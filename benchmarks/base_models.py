@@ -22,7 +22,7 @@ from timelapse.models.embedded import train_embedded  # noqa: E402
 from timelapse.models.loading import load_model, load_tokenizer  # noqa: E402
 from timelapse.models.prompts import encode  # noqa: E402
 from timelapse.probes.win_rate import win_rate  # noqa: E402
-from timelapse.study.study import read_study  # noqa: E402
+from timelapse.study.config import read_study  # noqa: E402
 from timelapse.tasks.dataset import read_dataset, read_texts, write_datasets  # noqa: E402
 from timelapse.tasks.spec import load_spec  # noqa: E402
 

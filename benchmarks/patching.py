@@ -31,14 +31,14 @@ from transformer_lens import patching as lens
 from transformer_lens.model_bridge import TransformerBridge
 from transformers import AutoModelForCausalLM, GPT2Config
 
+from timelapse.models.embedded import word_tokenizer
 from timelapse.models.loading import load_tokenizer
-from timelapse.models.measure import logit_difference
+from timelapse.models.metric import logit_difference
 from timelapse.models.prompts import Prompts
-from timelapse.models.tokenizer import word_tokenizer
-from timelapse.probes.patching.cells import HEAD_SITES, POSITION_SITES, Cell
-from timelapse.probes.patching.decoder import Decoder
-from timelapse.probes.patching.runs import run_both
-from timelapse.probes.patching.suffix import SuffixPatcher
+from timelapse.probes.patching.clean_corrupted import run_both
+from timelapse.probes.patching.fast_decoder import Decoder
+from timelapse.probes.patching.fast_patching import SuffixPatcher
+from timelapse.probes.patching.grid import HEAD_SITES, POSITION_SITES, Cell
 
 LENS = {
     "resid_pre": lens.get_act_patch_resid_pre,

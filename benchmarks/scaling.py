@@ -17,12 +17,12 @@ sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
 from transformer_lens.config import TransformerBridgeConfig  # noqa: E402
 
-from timelapse.activations.filing import merged, whole  # noqa: E402
-from timelapse.activations.sizes import prompt_numbers  # noqa: E402
+from timelapse.activations.block_index import merged, whole  # noqa: E402
+from timelapse.activations.cache import prompt_numbers  # noqa: E402
 from timelapse.files.documents import read_yaml  # noqa: E402
-from timelapse.probes.needs import needs_of  # noqa: E402
+from timelapse.probes.sweep_cached import needs_of  # noqa: E402
+from timelapse.study.config import read_study  # noqa: E402
 from timelapse.study.jobs import MOST_TOGETHER  # noqa: E402
-from timelapse.study.study import read_study  # noqa: E402
 from timelapse.tasks.spec import load_spec  # noqa: E402
 
 TASKS = 10

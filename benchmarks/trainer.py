@@ -18,8 +18,7 @@ import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from datasets import Dataset  # noqa: E402
 
-from timelapse.models.embedded import new_model  # noqa: E402
-from timelapse.models.tokenizer import word_tokenizer  # noqa: E402
+from timelapse.models.embedded import new_model, word_tokenizer  # noqa: E402
 from timelapse.models.training import Recipe, train  # noqa: E402
 
 STEPS = 184

@@ -6,14 +6,14 @@ RULES = Path(workflow.current_basedir.get_path_or_uri(True)).resolve()
 SCRIPTS = RULES.parent / "workflow" / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
-from timelapse.circuits.comparison.pairs import compared_steps
+from timelapse.circuits.comparison.circuit_sets import compared_steps
 from timelapse.errors import UserError
-from timelapse.machine.orphans import SNAKEMAKE
+from timelapse.machine.shutdown import SNAKEMAKE
 from timelapse.provenance import code_digest
-from timelapse.study.preflight import check_writable, checked
+from timelapse.study.checks import check_writable, checked
 from timelapse.study.requests import Requests
-from timelapse.study.results import results
-from timelapse.study.study import read_config
+from timelapse.study.targets import results
+from timelapse.study.config import read_config
 
 try:
     if workflow.is_main_process:

@@ -1,12 +1,12 @@
 # Pictures and films, drawn from probe tables alone: no model, no torch.
 # A film's job also draws its frames; a frame asked for by name is redrawn alone.
-from timelapse.figures.kinds import KINDS
-from timelapse.figures.overviews import OVERVIEWS, pictures
+from timelapse.figures.films.registry import KINDS
+from timelapse.figures.overviews.registry import OVERVIEWS, pictures
 
 # A figure stands on the description of its own kind, which is among its params.
-DRAWING = code_digest(SCRIPTS / "draw_film.py", without=["figures/kinds.py"])
+DRAWING = code_digest(SCRIPTS / "draw_film.py", without=["figures/films/registry.py"])
 OVERVIEW_DRAWING = code_digest(
-    SCRIPTS / "draw_overview.py", without=["figures/overviews.py"]
+    SCRIPTS / "draw_overview.py", without=["figures/overviews/registry.py"]
 )
 GRAPHS = [kind.name for kind in KINDS.values() if kind.is_graph]
 PICTURES = [kind.name for kind in KINDS.values() if not kind.is_graph]

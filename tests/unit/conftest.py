@@ -10,8 +10,8 @@ from tiny_models import WORDS, Boot, gpt2_config, random_model
 from transformer_lens.model_bridge import TransformerBridge
 from transformers import PreTrainedModel
 
+from timelapse.models.embedded import word_tokenizer
 from timelapse.models.loading import load_tokenizer
-from timelapse.models.tokenizer import word_tokenizer
 
 
 @pytest.fixture(scope="session", autouse=True)

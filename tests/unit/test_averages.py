@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from timelapse.averages import RunningMean
+from timelapse.running_mean import RunningMean
 
 
 def test_batches_give_the_mean_and_standard_error_of_the_whole() -> None:

@@ -6,11 +6,10 @@ from job import start
 
 
 def main(smk):
-    from timelapse.models.measured import measured_checkpoints
-    from timelapse.probes.attention.patterns import needs
-    from timelapse.probes.attention.probe import AttentionProbe
-    from timelapse.probes.attention.whole import example_ids
-    from timelapse.probes.reading import Reading, sweep_reading
+    from timelapse.models.step_folders import measured_checkpoints
+    from timelapse.probes.attention import AttentionProbe
+    from timelapse.probes.attention_patterns import example_ids, needs
+    from timelapse.probes.sweep_cached import Reading, sweep_reading
 
     settings, dataset = smk.params.probe, Path(smk.input.dataset)
     checkpoints = measured_checkpoints(smk.input.get("checkpoints", []), smk.output)

@@ -10,8 +10,8 @@ def main(smk):
 
     from timelapse.circuits.comparison.heads import head_table
     from timelapse.circuits.comparison.table import ComparisonSettings, compare
-    from timelapse.circuits.samples import EdgeSamples
-    from timelapse.circuits.scored import ScoredEdges
+    from timelapse.circuits.edge_samples import EdgeSamples
+    from timelapse.circuits.score_tables import ScoredEdges
     from timelapse.files.parquet import read, write
 
     def opened(paths, tasks):

@@ -6,8 +6,8 @@ from job import start
 
 
 def main(smk):
-    from timelapse.figures.pixels import write_gif, write_png
-    from timelapse.figures.scene import open_scene
+    from timelapse.figures.films.film import open_scene
+    from timelapse.figures.images import write_gif, write_png
 
     scene = open_scene(
         smk.wildcards.figure,

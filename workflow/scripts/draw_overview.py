@@ -6,8 +6,8 @@ from job import start
 
 
 def main(smk):
-    from timelapse.figures.pages.renderers import draw_overview
-    from timelapse.figures.pixels import write_png
+    from timelapse.figures.images import write_png
+    from timelapse.figures.overviews.overview import draw_overview
 
     picture = draw_overview(
         smk.params.overview,

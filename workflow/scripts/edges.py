@@ -11,7 +11,7 @@ def main(smk):
     from timelapse.circuits.methods import score_edges
     from timelapse.circuits.settings import Settings
     from timelapse.models.loading import each_bridge
-    from timelapse.models.measured import measured_checkpoints
+    from timelapse.models.step_folders import measured_checkpoints
     from timelapse.probes.sweep import sweep
 
     probe = smk.params.probe

@@ -6,10 +6,8 @@ from job import start
 
 
 def main(smk):
-    from timelapse.circuits.exports.circuit import Circuit
-    from timelapse.circuits.exports.graphml import graphml
-    from timelapse.circuits.exports.importances import importances, width
-    from timelapse.circuits.scored import ScoredEdges
+    from timelapse.circuits.export import Circuit, graphml, importances, width
+    from timelapse.circuits.score_tables import ScoredEdges
 
     scored = ScoredEdges.read(smk.input.edges)
     d_model = width(Path(smk.input.checkpoint, "config.json"))

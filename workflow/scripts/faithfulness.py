@@ -9,15 +9,13 @@ from job import start
 def main(smk):
     import pyarrow as pa
 
-    from timelapse.circuits.architecture import graph_of
-    from timelapse.circuits.evaluation.faithfulness import faithfulness
-    from timelapse.circuits.intervention.check import refuse_other_arithmetic
-    from timelapse.circuits.scored import ScoredEdges
+    from timelapse.circuits.faithfulness import faithfulness
+    from timelapse.circuits.model_check import graph_of, refuse_other_arithmetic
+    from timelapse.circuits.score_tables import ScoredEdges
     from timelapse.circuits.settings import Settings
-    from timelapse.models.device import Device
+    from timelapse.models.device import Device, FittingBatch
     from timelapse.models.loading import each_bridge
-    from timelapse.models.measured import measured_checkpoints
-    from timelapse.models.memory import FittingBatch
+    from timelapse.models.step_folders import measured_checkpoints
     from timelapse.probes.sweep import first_prompts, write_each
 
     probe, corruptions, method = smk.params.probe, smk.params.corruptions, smk.params.method

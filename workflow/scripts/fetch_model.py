@@ -8,7 +8,7 @@ from job import start
 
 def main(smk):
     model = smk.params.model
-    from timelapse.models.fetching import fetch
+    from timelapse.models.sources import fetch
 
     fetch(model["settings"], Path(smk.output[0]), hub=model["source"] == "hub")
 

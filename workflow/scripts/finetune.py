@@ -13,7 +13,7 @@ def main(smk):
     from timelapse.models.checksums import checksums
     from timelapse.models.device import Device
     from timelapse.models.finetuning import finetune
-    from timelapse.models.trainings import claimed, training_key
+    from timelapse.models.training_store import claimed, training_key
 
     torch.set_num_threads(smk.threads)
     training, base, dataset = smk.params.training, Path(smk.input.model), Path(smk.input.dataset)

@@ -7,10 +7,10 @@ from job import start
 
 
 def main(smk):
-    from timelapse.models.measured import measured_checkpoints
-    from timelapse.probes.head_roles.movers import needs
+    from timelapse.models.step_folders import measured_checkpoints
+    from timelapse.probes.head_roles.name_movers import needs
     from timelapse.probes.head_roles.probe import head_roles
-    from timelapse.probes.reading import Reading, sweep_reading
+    from timelapse.probes.sweep_cached import Reading, sweep_reading
 
     settings = smk.params.probe
     sweep_reading(

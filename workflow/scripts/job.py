@@ -41,8 +41,7 @@ def start(main: Callable[[Any], None], smk: Any) -> None:
 def _set_up(smk: Any) -> None:
     """What has to be said before torch is imported."""
     from timelapse.machine.gpus import choose_gpu
-    from timelapse.machine.orphans import end_with_snakemake
-    from timelapse.machine.signals import end_on_sigterm
+    from timelapse.machine.shutdown import end_on_sigterm, end_with_snakemake
 
     end_with_snakemake()
     end_on_sigterm()

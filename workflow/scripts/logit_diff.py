@@ -6,9 +6,9 @@ from job import start
 
 
 def main(smk):
-    from timelapse.models.measured import measured_checkpoints
+    from timelapse.models.step_folders import measured_checkpoints
     from timelapse.probes.logit_diff import logit_diff, needs
-    from timelapse.probes.reading import Reading, sweep_reading
+    from timelapse.probes.sweep_cached import Reading, sweep_reading
 
     sweep_reading(
         Reading.of(needs, smk.params.activations, smk.config),

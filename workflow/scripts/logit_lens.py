@@ -7,9 +7,9 @@ from job import start
 
 
 def main(smk):
-    from timelapse.models.measured import measured_checkpoints
+    from timelapse.models.step_folders import measured_checkpoints
     from timelapse.probes.logit_lens import logit_lens, needs
-    from timelapse.probes.reading import Reading, sweep_reading
+    from timelapse.probes.sweep_cached import Reading, sweep_reading
 
     settings = smk.params.probe
     sweep_reading(

@@ -9,7 +9,7 @@ def main(smk):
     import pyarrow as pa
 
     from timelapse.models.loading import each_bridge
-    from timelapse.models.measured import measured_checkpoints
+    from timelapse.models.step_folders import measured_checkpoints
     from timelapse.probes.patching.probe import patching
     from timelapse.probes.sweep import sweep
 

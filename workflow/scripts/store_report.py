@@ -6,8 +6,8 @@ from job import start
 
 
 def main(smk):
-    from timelapse.activations.report import report
-    from timelapse.activations.shelf import FOLDER, GB, Shelf
+    from timelapse.activations.cache import report
+    from timelapse.activations.cache_directory import FOLDER, GB, Shelf
 
     folder = Path(smk.params.store, FOLDER).resolve()
     print(report(Shelf(folder, round(smk.params.cap_gb * GB))), end="")

@@ -6,9 +6,8 @@ from job import start
 
 
 def main(smk):
-    from timelapse.circuits.summary.runs import collect
-    from timelapse.circuits.summary.table import summary_table
-    from timelapse.circuits.summary.text import summary_text
+    from timelapse.circuits.summary import collect, summary_table
+    from timelapse.circuits.summary_markdown import summary_text
     from timelapse.files.parquet import write
 
     runs = collect(smk.params.task, smk.input.comparisons, smk.input.heads, smk.input.win_rates)

@@ -11,7 +11,7 @@ def main(smk):
     from timelapse.models.checkpoints import publish, step_folder
     from timelapse.models.device import Device
     from timelapse.models.embedded import train_embedded
-    from timelapse.models.trainings import claimed, training_key
+    from timelapse.models.training_store import claimed, training_key
     from timelapse.tasks.dataset import read_texts
     from timelapse.tasks.spec import load_spec
 

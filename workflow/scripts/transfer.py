@@ -10,18 +10,16 @@ def main(smk):
     import pyarrow as pa
     from tqdm import tqdm
 
-    from timelapse.circuits.architecture import graph_of
-    from timelapse.circuits.intervention.check import refuse_other_arithmetic
-    from timelapse.circuits.samples import EdgeSamples
-    from timelapse.circuits.scored import ScoredEdges
+    from timelapse.circuits.cross_checkpoint import Place, guests, halved, transfer, visiting
+    from timelapse.circuits.edge_samples import EdgeSamples
+    from timelapse.circuits.head_transplant import transplants
+    from timelapse.circuits.model_check import graph_of, refuse_other_arithmetic
+    from timelapse.circuits.score_tables import ScoredEdges
     from timelapse.circuits.settings import Settings
-    from timelapse.circuits.transfer.guests import Place, guests, halved, transfer, visiting
-    from timelapse.circuits.transfer.transplant import transplants
     from timelapse.files.parquet import write
-    from timelapse.models.device import Device
+    from timelapse.models.device import Device, FittingBatch
     from timelapse.models.loading import each_bridge
-    from timelapse.models.measured import measured_checkpoints
-    from timelapse.models.memory import FittingBatch
+    from timelapse.models.step_folders import measured_checkpoints
     from timelapse.probes.sweep import first_prompts
 
     params, comparison = smk.params, smk.params.comparison

@@ -7,9 +7,7 @@ from job import start
 
 
 def main(smk):
-    from timelapse.verification.commands import Command
-    from timelapse.verification.report import report
-    from timelapse.verification.results import verified
+    from timelapse.verification.report import Command, report, verified
 
     found = verified(Path("results"), smk.params.frames)
     program = Path(sys.executable).with_name("snakemake")

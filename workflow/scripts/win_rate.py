@@ -7,7 +7,7 @@ from job import start
 
 def main(smk):
     from timelapse.models.loading import each_model
-    from timelapse.models.measured import measured_checkpoints
+    from timelapse.models.step_folders import measured_checkpoints
     from timelapse.probes.sweep import sweep
     from timelapse.probes.win_rate import win_rate
 

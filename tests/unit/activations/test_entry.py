@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from timelapse.activations.entry import Damaged, names_in, packed, unpacked
+from timelapse.activations.cache_files import Damaged, names_in, packed, unpacked
 
 TENSORS = {
     "blocks.0.attn.hook_z@all": torch.linspace(-3, 3, 8).reshape(2, 2, 2),

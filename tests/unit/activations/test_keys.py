@@ -12,8 +12,8 @@ from transformers import PreTrainedModel
 from timelapse.activations.keys import block_key, checkpoint_digest
 from timelapse.errors import UserError
 from timelapse.models.checkpoints import save_checkpoint
+from timelapse.models.embedded import word_tokenizer
 from timelapse.models.loading import load_model, load_tokenizer
-from timelapse.models.tokenizer import word_tokenizer
 
 TOKENS = torch.arange(6).reshape(2, 3)
 INGREDIENTS = {

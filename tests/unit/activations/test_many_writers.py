@@ -11,9 +11,9 @@ from pathlib import Path
 
 import torch
 
-from timelapse.activations.shelf import Shelf
-from timelapse.activations.store import Store
-from timelapse.files import sharing
+from timelapse.activations.cache import Store
+from timelapse.activations.cache_directory import Shelf
+from timelapse.files import shared_folders
 
 FORK = multiprocessing.get_context("fork")
 KEYS = [f"{number * 37 % 256:02x}{number}" for number in range(40)]
@@ -74,7 +74,7 @@ def test_many_writers_and_readers_on_several_hosts_while_some_are_killed(tmp_pat
     assert entry > CAP / 100
     assert store.shelf.contents().bytes <= CAP + WORKERS * entry
 
-    then = time.time() - sharing.ABANDONED - 60
+    then = time.time() - shared_folders.ABANDONED - 60
     for left in tmp_path.rglob(".*"):
         os.utime(left, (then, then))
     Shelf(folder, CAP).add("last", "n", b"content")

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from timelapse.activations.report import report
-from timelapse.activations.shelf import Shelf, check_room
+from timelapse.activations.cache import report
+from timelapse.activations.cache_directory import Shelf, check_room
 from timelapse.errors import UserError
 
 
@@ -180,7 +180,7 @@ def test_who_may_not_write_is_told_how_it_is_shared(
     def refuse(*_: object) -> None:
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr("timelapse.activations.shelf.rename", refuse)
+    monkeypatch.setattr("timelapse.activations.cache_directory.rename", refuse)
     with pytest.raises(UserError, match=r"permission denied.*docs/store\.md"):
         Shelf(tmp_path, 1000).add("ka", "n", b"content")
     assert not list(tmp_path.rglob("*.part"))

@@ -13,12 +13,11 @@ from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 from transformers import PretrainedConfig
 
-from timelapse.activations.filing import Filing, merged, whole
-from timelapse.activations.shelf import Shelf
-from timelapse.activations.sizes import bytes_needed, prompt_numbers
+from timelapse.activations.block_index import Filing, merged, whole
+from timelapse.activations.cache import Store, bytes_needed, prompt_numbers
+from timelapse.activations.cache_directory import Shelf
+from timelapse.activations.cached_source import StoredSource
 from timelapse.activations.source import CLEAN, LiveSource, Need
-from timelapse.activations.store import Store
-from timelapse.activations.stored import StoredSource
 from timelapse.errors import UserError
 from timelapse.models import hooks
 from timelapse.models.prompts import Prompts

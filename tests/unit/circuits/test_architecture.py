@@ -5,9 +5,9 @@ from tiny_models import Boot, random_model, random_prompts
 from transformer_lens.model_bridge import TransformerBridge
 from transformers import Gemma2Config, GPTJConfig
 
-from timelapse.circuits.architecture import graph_of
+from timelapse.circuits.model_check import graph_of
 from timelapse.errors import UserError
-from timelapse.models.prefix import Prefix
+from timelapse.models.prefix_cache import Prefix
 
 
 def test_a_model_whose_graph_is_another_is_refused(boot: Boot) -> None:

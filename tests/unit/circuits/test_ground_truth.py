@@ -19,11 +19,11 @@ from jaxtyping import Bool, Float
 from tiny_models import Boot
 from transformer_lens.model_bridge import TransformerBridge
 
-from timelapse.circuits.architecture import graph_of
 from timelapse.circuits.graph import GraphShape
 from timelapse.circuits.methods import METHODS
+from timelapse.circuits.model_check import graph_of
 from timelapse.circuits.search.acdc import acdc_circuit
-from timelapse.circuits.search.measure import Measure
+from timelapse.circuits.search.greedy_removal import Measure
 from timelapse.circuits.search.node_ablation import surviving_nodes
 from timelapse.circuits.settings import Settings
 from timelapse.models.prompts import Prompts

@@ -11,7 +11,7 @@ from timelapse.circuits.methods import METHODS, score_edges
 from timelapse.circuits.settings import Ablation, Settings
 from timelapse.errors import UserError
 from timelapse.files.documents import read_yaml
-from timelapse.study.study import SCHEMA
+from timelapse.study.config import SCHEMA
 
 
 def test_the_samples_average_to_the_scores(gpt2: TransformerBridge) -> None:

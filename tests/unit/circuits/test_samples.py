@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from circuits.edge_tables import sample_rows, write_samples
 
-from timelapse.circuits.samples import EdgeSamples
+from timelapse.circuits.edge_samples import EdgeSamples
 from timelapse.errors import UserError
 
 RANDOM = np.random.default_rng(0)

@@ -9,7 +9,7 @@ import pytest
 from circuits.edge_tables import edge_rows, node_rows, write_edges
 
 from timelapse.circuits.graph import GraphShape
-from timelapse.circuits.scored import ScoredEdges
+from timelapse.circuits.score_tables import ScoredEdges
 from timelapse.errors import UserError
 
 SHAPE = GraphShape(n_layers=2, n_heads=4, n_kv_heads=2)

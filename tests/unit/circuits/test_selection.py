@@ -5,8 +5,7 @@ import pyarrow as pa
 import pytest
 from circuits.edge_tables import circuit_rows
 
-from timelapse.circuits.graph import GraphShape
-from timelapse.circuits.naming import edge_numbers, shape_of
+from timelapse.circuits.graph import GraphShape, edge_numbers, shape_of
 from timelapse.circuits.selection import choose, prune
 
 SHAPE = GraphShape(n_layers=3, n_heads=2, n_kv_heads=2)

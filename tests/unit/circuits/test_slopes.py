@@ -16,8 +16,8 @@ from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 from transformers import PretrainedConfig
 
-from timelapse.circuits.architecture import graph_shape
 from timelapse.circuits.methods import METHODS
+from timelapse.circuits.model_check import graph_shape
 from timelapse.circuits.settings import Settings
 
 

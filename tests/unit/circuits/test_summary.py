@@ -8,9 +8,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from timelapse.circuits.summary.runs import RunTables, collect
-from timelapse.circuits.summary.table import summary_table
-from timelapse.circuits.summary.text import summary_text
+from timelapse.circuits.summary import RunTables, collect, summary_table
+from timelapse.circuits.summary_markdown import summary_text
 from timelapse.errors import UserError
 from timelapse.tables import COMPARISON, HEADS, SUMMARY, WIN_RATE
 

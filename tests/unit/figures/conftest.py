@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from timelapse import tables
-from timelapse.figures.overviews import Overview
-from timelapse.study.run import Run
+from timelapse.figures.overviews.registry import Overview
+from timelapse.study.runs import Run
 
 STEPS = tuple(range(0, 192, 8))
 CORRUPTIONS = ("first", "second", "abc")

@@ -8,9 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from timelapse.errors import UserError
-from timelapse.figures.kinds import KINDS
-from timelapse.figures.pages.renderers import draw_overview
-from timelapse.figures.scene import open_scene
+from timelapse.figures.films.film import open_scene
+from timelapse.figures.films.registry import KINDS
+from timelapse.figures.overviews.overview import draw_overview
 
 Tables = dict[str, list[Path]]
 Spoil = Callable[[Path], object]

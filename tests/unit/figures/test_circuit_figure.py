@@ -16,20 +16,17 @@ from matplotlib.colors import to_hex, to_rgb
 from matplotlib.text import Text
 
 from timelapse import tables
-from timelapse.circuits.graph import GraphShape, Target
-from timelapse.circuits.naming import shape_of
+from timelapse.circuits.graph import GraphShape, Target, shape_of
 from timelapse.errors import UserError
 from timelapse.figures import style
-from timelapse.figures.edges import Edge
-from timelapse.figures.graph import CircuitDrawing
-from timelapse.figures.held import Held
-from timelapse.figures.kinds import KINDS
-from timelapse.figures.layout import Layout
-from timelapse.figures.panel import Panel, Stroke
-from timelapse.figures.reading import read_tables
-from timelapse.figures.renderers import open_drawing
-from timelapse.figures.routes import Routes
-from timelapse.figures.scene import Scene, open_scene
+from timelapse.figures.figure_tables import read_tables
+from timelapse.figures.films.circuit import CircuitDrawing
+from timelapse.figures.films.film import Scene, open_drawing, open_scene
+from timelapse.figures.films.registry import KINDS
+from timelapse.figures.graph.circuit_edges import Edge
+from timelapse.figures.graph.head_roles import Held
+from timelapse.figures.graph.layout import Layout, Routes
+from timelapse.figures.graph.panel import Panel, Stroke
 
 Tables = dict[str, list[Path]]
 

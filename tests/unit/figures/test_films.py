@@ -14,9 +14,9 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
 
-from timelapse.figures.kinds import KINDS
-from timelapse.figures.pixels import write_gif, write_png
-from timelapse.figures.scene import Scene, open_scene
+from timelapse.figures.films.film import Scene, open_scene
+from timelapse.figures.films.registry import KINDS
+from timelapse.figures.images import write_gif, write_png
 
 Tables = dict[str, list[Path]]
 
@@ -99,9 +99,9 @@ def test_a_picture_is_the_same_alone_and_within_a_film(
 DRAW_ALL = """
 import hashlib, json, sys
 from pathlib import Path
-from timelapse.figures.kinds import KINDS
-from timelapse.figures.pixels import write_gif, write_png
-from timelapse.figures.scene import open_scene
+from timelapse.figures.films.registry import KINDS
+from timelapse.figures.images import write_gif, write_png
+from timelapse.figures.films.film import open_scene
 tables, out = json.loads(sys.argv[1]), Path(sys.argv[2])
 found = {}
 for kind in KINDS.values():
@@ -237,7 +237,7 @@ print(sorted(unwanted & set(sys.modules)))
 
 
 def test_the_list_of_kinds_needs_no_plotting_library() -> None:
-    code = "import sys, timelapse.figures.kinds; print('matplotlib' in sys.modules)"
+    code = "import sys, timelapse.figures.films.registry; print('matplotlib' in sys.modules)"
     assert _run(code) == "False"
 
 

@@ -21,13 +21,13 @@ from matplotlib.text import Text
 
 from timelapse.errors import UserError
 from timelapse.figures import style
-from timelapse.figures.overviews import OVERVIEWS, offered, overview_named, pictures
-from timelapse.figures.pages import plots
-from timelapse.figures.pages.lines import apart
-from timelapse.figures.pages.renderers import RENDERERS, draw_overview, overview_figure
-from timelapse.figures.pages.trajectories import LOOKS
-from timelapse.figures.panel import Panel
-from timelapse.study.run import Run
+from timelapse.figures.graph.panel import Panel
+from timelapse.figures.overviews import plots
+from timelapse.figures.overviews.lines import apart
+from timelapse.figures.overviews.overview import RENDERERS, draw_overview, overview_figure
+from timelapse.figures.overviews.registry import OVERVIEWS, offered, overview_named, pictures
+from timelapse.figures.overviews.trajectories import LOOKS
+from timelapse.study.runs import Run
 
 ALL = pytest.mark.parametrize("name", sorted(OVERVIEWS))
 
@@ -128,7 +128,9 @@ class TestTheRegistry:
         assert caught.value.key == "figures.head_trajectories.top"
 
     def test_the_list_needs_no_plotting_library(self) -> None:
-        code = "import sys, timelapse.figures.overviews; print('matplotlib' in sys.modules)"
+        code = (
+            "import sys, timelapse.figures.overviews.registry; print('matplotlib' in sys.modules)"
+        )
         env = {"PYTHONPATH": ":".join(sys.path)}
         done = subprocess.run(
             [sys.executable, "-c", code], env=env, check=True, capture_output=True, text=True
@@ -197,7 +199,7 @@ def _shown(labels: list[Text]) -> list[Text]:
 DRAW_ALL = """
 import hashlib, json, sys
 from pathlib import Path
-from timelapse.figures.pages.renderers import draw_overview
+from timelapse.figures.overviews.overview import draw_overview
 found = {}
 for name, (paths, task) in json.loads(sys.argv[1]).items():
     picture = draw_overview(name, [Path(path) for path in paths], "run", task)

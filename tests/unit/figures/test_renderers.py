@@ -10,15 +10,13 @@ import pytest
 from matplotlib.collections import LineCollection
 
 from timelapse import tables
-from timelapse.figures.bars import BarsDrawing
-from timelapse.figures.heatmap import HeatmapDrawing
-from timelapse.figures.kinds import KINDS
-from timelapse.figures.line import LineDrawing
-from timelapse.figures.plots import Heatmap
-from timelapse.figures.reading import read_tables
-from timelapse.figures.renderers import open_drawing
-from timelapse.figures.scatter import ScatterDrawing
-from timelapse.figures.size_curves import SizeCurvesDrawing
+from timelapse.figures.figure_tables import read_tables
+from timelapse.figures.films.film import open_drawing
+from timelapse.figures.films.heatmap import HeatmapDrawing
+from timelapse.figures.films.line_plots import BarsDrawing, LineDrawing, SizeCurvesDrawing
+from timelapse.figures.films.plots import Heatmap
+from timelapse.figures.films.registry import KINDS
+from timelapse.figures.films.scatter import ScatterDrawing
 
 Tables = dict[str, list[Path]]
 

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from timelapse.errors import UserError
 from timelapse.figures import style
-from timelapse.figures.pages.renderers import draw_overview, overview_figure
+from timelapse.figures.overviews.overview import draw_overview, overview_figure
 
 Tables = dict[str, list[Path]]
 

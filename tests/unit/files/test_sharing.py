@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from users import act_as
 
-from timelapse.activations.shelf import Shelf
-from timelapse.files.sharing import ABANDONED, make_folder, now, rename, settle
-from timelapse.models.trainings import claimed
+from timelapse.activations.cache_directory import Shelf
+from timelapse.files.shared_folders import ABANDONED, make_folder, now, rename, settle
+from timelapse.models.training_store import claimed
 
 
 @pytest.fixture(params=[0o077, 0o022, 0o002])

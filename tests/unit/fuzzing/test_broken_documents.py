@@ -14,11 +14,11 @@ from snakemake.common.configfile import load_configfile
 from snakemake.exceptions import WorkflowError
 
 from timelapse.errors import UserError
-from timelapse.figures.kinds import KINDS
-from timelapse.figures.overviews import offered, pictures
-from timelapse.study.preflight import checked
-from timelapse.study.results import results
-from timelapse.study.study import Study, read_config
+from timelapse.figures.films.registry import KINDS
+from timelapse.figures.overviews.registry import offered, pictures
+from timelapse.study.checks import checked
+from timelapse.study.config import Study, read_config
+from timelapse.study.targets import results
 from timelapse.tasks.expansion import expand
 from timelapse.tasks.spec import TaskSpec
 

@@ -9,13 +9,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from timelapse.machine.orphans import SNAKEMAKE
+from timelapse.machine.shutdown import SNAKEMAKE
 from timelapse.provenance import SCRIPTS
 
 JOB = f"""
 import os, sys, time
 sys.path.insert(0, {str(SCRIPTS)!r})
-from timelapse.machine.orphans import end_with_snakemake
+from timelapse.machine.shutdown import end_with_snakemake
 time.sleep(float(sys.argv[1]))
 end_with_snakemake()
 print(os.getpid(), os.getppid(), flush=True)

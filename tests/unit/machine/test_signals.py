@@ -10,8 +10,8 @@ from multiprocessing.connection import Connection
 import psutil
 import pytest
 
-from timelapse.machine import orphans
-from timelapse.machine.signals import end_on_sigterm
+from timelapse.machine import shutdown
+from timelapse.machine.shutdown import end_on_sigterm
 
 FORK = multiprocessing.get_context("fork")
 
@@ -44,8 +44,8 @@ class Job:
         self.pipe, theirs = FORK.Pipe()
 
         def job() -> None:
-            orphans._POLL, orphans._GRACE = 0.01, grace
-            threading.Thread(target=orphans._watch, args=(watched, []), daemon=True).start()
+            shutdown._POLL, shutdown._GRACE = 0.01, grace
+            threading.Thread(target=shutdown._watch, args=(watched, []), daemon=True).start()
             act(theirs)
 
         self.process = FORK.Process(target=job, daemon=True)

@@ -9,7 +9,7 @@ from tiny_models import WORDS, gpt2_config, random_model
 
 from timelapse.models.checkpoints import save_checkpoint
 from timelapse.models.device import Device, parameters, rounding
-from timelapse.models.tokenizer import word_tokenizer
+from timelapse.models.embedded import word_tokenizer
 
 AUTO = {"dtype": "auto", "tf32": "auto"}
 

@@ -15,8 +15,8 @@ from timelapse.activations.source import LiveSource
 from timelapse.circuits.methods import score_edges
 from timelapse.circuits.settings import Settings
 from timelapse.models.checkpoints import save_checkpoint
+from timelapse.models.embedded import word_tokenizer
 from timelapse.models.loading import each_bridge
-from timelapse.models.tokenizer import word_tokenizer
 from timelapse.probes import logit_diff, logit_lens
 
 HALF = pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)

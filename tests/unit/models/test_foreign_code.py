@@ -13,9 +13,9 @@ from tiny_models import WORDS, gpt2_config, random_model
 from timelapse.errors import UserError
 from timelapse.models.checkpoints import save_checkpoint
 from timelapse.models.checksums import FILE
-from timelapse.models.fetching import fetch
+from timelapse.models.embedded import word_tokenizer
 from timelapse.models.loading import each_bridge, load_model, load_tokenizer
-from timelapse.models.tokenizer import word_tokenizer
+from timelapse.models.sources import fetch
 
 
 class Trap:

@@ -6,9 +6,9 @@ from tiny_models import ARCHITECTURES, Boot, gpt2_config, random_model, random_p
 from transformers import PreTrainedModel
 from transformers.activations import NewGELUActivation
 
-from timelapse.models.fused import fused_activations
+from timelapse.models.fused_optimizer import fused_activations
 from timelapse.models.hooks import Recorder
-from timelapse.models.measure import last_logits, logit_difference, logit_difference_of_stream
+from timelapse.models.metric import last_logits, logit_difference, logit_difference_of_stream
 
 
 def spelt_out(model: PreTrainedModel) -> list[torch.nn.Module]:

@@ -10,8 +10,8 @@ from transformers import PretrainedConfig
 
 from timelapse.errors import UserError
 from timelapse.models.checkpoints import publish, save_checkpoint, step_folder
+from timelapse.models.embedded import word_tokenizer
 from timelapse.models.loading import each_bridge, each_model, load_model
-from timelapse.models.tokenizer import word_tokenizer
 
 TOKENS = torch.arange(4, 12)[None]
 FAMILIES = [gpt2_config(), llama_config(), neox_config()]

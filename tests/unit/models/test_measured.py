@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from timelapse.errors import UserError
-from timelapse.models.measured import measured_checkpoints
+from timelapse.models.step_folders import measured_checkpoints
 
 RUN = "results/runs/tuned"
 

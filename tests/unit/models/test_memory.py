@@ -9,9 +9,9 @@ from transformer_lens.model_bridge import TransformerBridge
 
 from timelapse.activations.source import LiveSource
 from timelapse.errors import UserError
-from timelapse.models.memory import FittingBatch
-from timelapse.probes.attention.patterns import needs
-from timelapse.probes.attention.probe import AttentionProbe
+from timelapse.models.device import FittingBatch
+from timelapse.probes.attention import AttentionProbe
+from timelapse.probes.attention_patterns import needs
 from timelapse.probes.logit_diff import logit_diff
 from timelapse.probes.logit_diff import needs as logit_diff_needs
 

@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from timelapse.models.mixture import mixture_rows
-from timelapse.models.tokenizer import END, UNKNOWN, word_tokenizer
+from timelapse.models.embedded import END, UNKNOWN, mixture_rows, word_tokenizer
 
 TOKENIZER = word_tokenizer(["a", "b", "c", "one", "two"])
 TEXTS = {"letters": ["a b", "b a", "c, a"], "numbers": ["one two one", "two one two"]}

@@ -6,8 +6,8 @@ from tiny_models import ARCHITECTURES, Boot, random_model, random_prompts
 from transformer_lens.model_bridge import TransformerBridge
 from transformers import MistralConfig
 
-from timelapse.models.measure import last_logits
-from timelapse.models.prefix import Prefix
+from timelapse.models.metric import last_logits
+from timelapse.models.prefix_cache import Prefix
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)

@@ -4,8 +4,8 @@ import pyarrow as pa
 import pytest
 
 from timelapse.errors import UserError
+from timelapse.models.embedded import word_tokenizer
 from timelapse.models.prompts import encode
-from timelapse.models.tokenizer import word_tokenizer
 
 TOKENIZER = word_tokenizer(["After", "John", "Mary", "Jim", "and", "went", "gave", "to", "Ann"])
 

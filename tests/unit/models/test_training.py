@@ -19,10 +19,9 @@ from transformers import AutoModelForCausalLM, GPT2LMHeadModel
 
 from timelapse.errors import UserError
 from timelapse.models.checkpoints import discard, step_folder
-from timelapse.models.embedded import new_model
+from timelapse.models.embedded import new_model, word_tokenizer
 from timelapse.models.finetuning import answer_examples, drawn_rows
 from timelapse.models.prompts import encode
-from timelapse.models.tokenizer import word_tokenizer
 from timelapse.models.training import Recipe, train
 from timelapse.tasks.dataset import read_dataset, write_datasets
 from timelapse.tasks.spec import load_spec

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from timelapse.machine.signals import end_on_sigterm
-from timelapse.models import trainings
-from timelapse.models.trainings import claimed
+from timelapse.machine.shutdown import end_on_sigterm
+from timelapse.models import training_store
+from timelapse.models.training_store import claimed
 
 FORK = multiprocessing.get_context("fork")
 
@@ -64,11 +64,11 @@ class Trainer:
 
 def silence(folder: Path, seconds: float) -> None:
     then = time.time() - seconds
-    os.utime(folder / trainings.HEARTBEAT, (then, then))
+    os.utime(folder / training_store.HEARTBEAT, (then, then))
 
 
 def left(store: Path) -> list[Path]:
-    return list((store / trainings.FOLDER).iterdir())
+    return list((store / training_store.FOLDER).iterdir())
 
 
 def test_two_at_once_have_folders_of_their_own_and_leave_nothing(tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def test_a_killed_training_of_another_machine_is_continued_when_it_is_silent(
     first.kill()
     second = Trainer(tmp_path)
     assert not second.adopted
-    silence(first.folder, trainings.SILENT + 60)
+    silence(first.folder, training_store.SILENT + 60)
     third = Trainer(tmp_path)
     assert third.adopted
     second.finish()
@@ -149,11 +149,11 @@ def test_what_failed_is_not_forgotten_at_once(tmp_path: Path) -> None:
 @pytest.fixture
 def from_elsewhere(tmp_path: Path) -> Path:
     """A training of another machine that was heard just now and has a state."""
-    folder = tmp_path / trainings.FOLDER / "key.elsewhere.1.1.00000000"
+    folder = tmp_path / training_store.FOLDER / "key.elsewhere.1.1.00000000"
     (folder / "state").mkdir(parents=True)
     (folder / "state" / "trainer_state.json").write_text('{"global_step": 3}')
     (folder / "mark").touch()
-    (folder / trainings.HEARTBEAT).touch()
+    (folder / training_store.HEARTBEAT).touch()
     silence(folder, 10)
     return folder
 
@@ -178,7 +178,7 @@ def test_a_state_of_another_machine_is_waited_for_until_that_one_is_surely_dead(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO)
-    waiting = Waiting(lambda: silence(from_elsewhere, trainings.SILENT + 60))
+    waiting = Waiting(lambda: silence(from_elsewhere, training_store.SILENT + 60))
     monkeypatch.setattr(time, "sleep", waiting)
     with claimed(tmp_path, "key") as folder:
         assert (folder / "mark").exists()
@@ -206,7 +206,7 @@ def test_a_training_is_not_waited_for_forever(
     silence(from_elsewhere, -9999)
     start = time.monotonic()
     waiting = Waiting(
-        lambda: monkeypatch.setattr(time, "monotonic", lambda: start + 3 * trainings.SILENT)
+        lambda: monkeypatch.setattr(time, "monotonic", lambda: start + 3 * training_store.SILENT)
     )
     monkeypatch.setattr(time, "sleep", waiting)
     with claimed(tmp_path, "key") as folder:
@@ -233,7 +233,7 @@ def test_a_process_of_the_same_number_is_not_the_owner(tmp_path: Path) -> None:
     reused = first.folder.rename(first.folder.with_name(".".join(name)))
     second = Trainer(tmp_path)
     assert not second.adopted
-    silence(reused, trainings.SILENT + 60)
+    silence(reused, training_store.SILENT + 60)
     third = Trainer(tmp_path)
     assert third.adopted
     second.finish()
@@ -273,7 +273,7 @@ def test_a_training_ends_well_while_others_remove_what_it_removes(
     def unlink(path: str | Path, **options: int) -> None:
         if not met and str(path).isdecimal():
             met.append(path)
-            trainings._clean_up(tmp_path / trainings.FOLDER, "other")
+            trainings._clean_up(tmp_path / training_store.FOLDER, "other")
         os.remove(path, **options)
 
     monkeypatch.setattr(os, "unlink", unlink)
@@ -315,18 +315,21 @@ def test_what_failed_is_kept_for_the_next(tmp_path: Path) -> None:
 def test_other_trainings_are_removed_when_they_are_forgotten(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = tmp_path / trainings.FOLDER / "other.elsewhere.1.1.00000000"
+    folder = tmp_path / training_store.FOLDER / "other.elsewhere.1.1.00000000"
     (folder / "checkpoints").mkdir(parents=True)
-    (folder / trainings.HEARTBEAT).touch()
+    (folder / training_store.HEARTBEAT).touch()
     (folder.parent / "third.elsewhere.1.1.00000000.gone").mkdir()
-    for seconds, kept in ((trainings.FORGOTTEN - 60, True), (trainings.FORGOTTEN + 60, False)):
+    for seconds, kept in (
+        (training_store.FORGOTTEN - 60, True),
+        (training_store.FORGOTTEN + 60, False),
+    ):
         silence(folder, seconds)
         Trainer(tmp_path).finish()
         assert left(tmp_path) == ([folder] if kept else [])
 
 
 def test_a_living_training_is_heard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trainings, "BEAT", 0.01)
+    monkeypatch.setattr(training_store, "BEAT", 0.01)
     with claimed(tmp_path, "key") as folder:
         silence(folder, 9999)
         deadline = time.monotonic() + 60

@@ -16,14 +16,17 @@ from transformers import PretrainedConfig
 from timelapse.activations.source import LiveSource
 from timelapse.errors import UserError
 from timelapse.models.prompts import Prompts
-from timelapse.probes.attention.change import attention_change, from_last, moved
-from timelapse.probes.attention.labelled import LabelledAttention
-from timelapse.probes.attention.patterns import each_pattern, needs
-from timelapse.probes.attention.probe import AttentionProbe
-from timelapse.probes.attention.whole import WholePatterns, example_ids
+from timelapse.probes.attention import (
+    AttentionProbe,
+    LabelledAttention,
+    attention_change,
+    from_last,
+    moved,
+)
+from timelapse.probes.attention_patterns import WholePatterns, each_pattern, example_ids, needs
 from timelapse.seeds import generator
 from timelapse.tables import ATTENTION, ATTENTION_CHANGE, ATTENTION_PATTERN
-from timelapse.tasks.schema import dataset_schema
+from timelapse.tasks.spec import dataset_schema
 
 CONFIGS = pytest.mark.parametrize(
     "config", [gpt2_config(), llama_config(), neox_config()], ids=["gpt2", "llama", "neox"]

@@ -23,20 +23,20 @@ from transformer_lens.model_bridge import TransformerBridge
 from transformers import PretrainedConfig, PreTrainedTokenizerFast
 
 from timelapse.activations.source import LiveSource
-from timelapse.averages import RunningMean
 from timelapse.errors import UserError
+from timelapse.models.embedded import word_tokenizer
 from timelapse.models.prompts import Prompts
-from timelapse.models.tokenizer import word_tokenizer
-from timelapse.probes.head_roles.inhibition import inhibition_scores
-from timelapse.probes.head_roles.movers import ATTENDED, COPIED, mover_scores, needs
+from timelapse.probes.head_roles.name_movers import ATTENDED, COPIED, mover_scores, needs
 from timelapse.probes.head_roles.probe import head_roles
-from timelapse.probes.head_roles.repeats import (
+from timelapse.probes.head_roles.repeated_tokens import (
     ordinary_words,
     repeat_attention,
     repeat_scores,
     repeated_words,
 )
 from timelapse.probes.head_roles.roles import ROLES
+from timelapse.probes.head_roles.s_inhibition import inhibition_scores
+from timelapse.running_mean import RunningMean
 from timelapse.tables import HEAD_ROLES
 
 CONFIGS = pytest.mark.parametrize(

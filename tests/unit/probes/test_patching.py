@@ -21,15 +21,14 @@ from transformers import AutoModelForCausalLM, GPTNeoConfig, PreTrainedModel
 
 from timelapse.errors import UserError
 from timelapse.models import hooks
-from timelapse.models.measure import logit_difference
+from timelapse.models.metric import logit_difference
 from timelapse.models.prompts import Prompts
-from timelapse.probes.patching.cells import HEAD_SITES, HOOKS, POSITION_SITES, Cell
-from timelapse.probes.patching.decoder import Decoder
+from timelapse.probes.patching.clean_corrupted import run_both
+from timelapse.probes.patching.fast_decoder import Decoder
+from timelapse.probes.patching.fast_patching import SuffixPatcher
+from timelapse.probes.patching.grid import HEAD_SITES, HOOKS, POSITION_SITES, Cell, shares
 from timelapse.probes.patching.hooked import HookedPatcher
 from timelapse.probes.patching.probe import patcher_of, patching
-from timelapse.probes.patching.runs import run_both
-from timelapse.probes.patching.shares import shares
-from timelapse.probes.patching.suffix import SuffixPatcher
 from timelapse.tables import PATCHING
 
 ORACLES = {

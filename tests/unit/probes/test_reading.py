@@ -12,18 +12,17 @@ from tiny_models import WORDS, gpt2_config, random_model
 from transformer_lens.model_bridge import TransformerBridge
 
 from timelapse.activations import source as live
-from timelapse.activations.shelf import FOLDER, Shelf
+from timelapse.activations.cache_directory import FOLDER, Shelf
 from timelapse.activations.source import LiveSource, Need
 from timelapse.errors import UserError
 from timelapse.models import hooks
 from timelapse.models.checkpoints import save_checkpoint, step_folder
+from timelapse.models.embedded import word_tokenizer
 from timelapse.models.loading import each_bridge, load_model, load_tokenizer
-from timelapse.models.tokenizer import word_tokenizer
 from timelapse.probes import logit_diff
-from timelapse.probes.needs import needs_of
-from timelapse.probes.reading import Reading, sweep_reading
 from timelapse.probes.sweep import first_prompts
-from timelapse.tasks.schema import dataset_schema
+from timelapse.probes.sweep_cached import Reading, needs_of, sweep_reading
+from timelapse.tasks.spec import dataset_schema
 
 N_ROWS = 23
 

@@ -9,7 +9,7 @@ import yaml
 from fuzzing.junk import NAMES
 
 from timelapse.errors import UserError
-from timelapse.study.study import Study, read_study
+from timelapse.study.config import Study, read_study
 from timelapse.tasks.spec import load_spec
 
 ROOT = Path(__file__).parents[3]

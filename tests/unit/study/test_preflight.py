@@ -11,7 +11,7 @@ from users import act_as
 
 from timelapse.errors import UserError
 from timelapse.machine.disks import free_bytes
-from timelapse.study.preflight import check_writable
+from timelapse.study.checks import check_writable
 
 NOBODY = 54322
 

@@ -9,9 +9,9 @@ import yaml
 from timelapse.circuits.graph import GraphShape
 from timelapse.files.documents import read_yaml
 from timelapse.models import device
+from timelapse.study.config import Study, read_study
 from timelapse.study.requests import Requests
 from timelapse.study.resources import BATCH, Request, Size, measuring, passes, training
-from timelapse.study.study import Study, read_study
 from timelapse.tasks.spec import load_spec
 
 ROOT = Path(__file__).parents[3]

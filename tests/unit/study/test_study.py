@@ -8,13 +8,13 @@ import yaml
 from snakemake.utils import update_config
 
 from timelapse.errors import UserError
-from timelapse.figures.kinds import KINDS
-from timelapse.figures.overviews import OVERVIEWS
+from timelapse.figures.films.registry import KINDS
+from timelapse.figures.overviews.registry import OVERVIEWS
 from timelapse.files.documents import read_yaml
-from timelapse.study.preflight import check_circuit_size
-from timelapse.study.results import results
-from timelapse.study.run import kept_steps
-from timelapse.study.study import SCHEMA, Study, read_study
+from timelapse.study.checks import check_circuit_size
+from timelapse.study.config import SCHEMA, Study, read_study
+from timelapse.study.runs import kept_steps
+from timelapse.study.targets import results
 
 ROOT = Path(__file__).parents[3]
 SMALL: dict[str, Any] = {

@@ -12,10 +12,9 @@ import pyarrow as pa
 import pytest
 
 from timelapse.errors import UserError
-from timelapse.tasks.drawing import Words, distinct
 from timelapse.tasks.expansion import expand
-from timelapse.tasks.schema import dataset_schema
-from timelapse.tasks.spec import TaskSpec, load_spec
+from timelapse.tasks.rendering import Words, distinct
+from timelapse.tasks.spec import TaskSpec, dataset_schema, load_spec
 
 WriteTask = Callable[..., Path]
 TWO_TEMPLATES = {

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from snakemake.cli import get_argument_parser, parse_config
 
-from timelapse.verification.commands import Command, mending
+from timelapse.verification.report import Command, mending
 
 FOLDER = Path("results/runs/a run/ioi3/figures")
 

@@ -12,15 +12,13 @@ import pytest
 from tiny_models import WORDS, gpt2_config, random_model
 
 from timelapse import tables
-from timelapse.figures.pixels import write_gif, write_png
+from timelapse.figures.images import write_gif, write_png
 from timelapse.files.parquet import write
 from timelapse.models.checkpoints import save_checkpoint
-from timelapse.models.tokenizer import word_tokenizer
+from timelapse.models.embedded import word_tokenizer
 from timelapse.provenance import SCRIPTS
-from timelapse.verification.commands import Command
-from timelapse.verification.files import SCHEMAS, fault_of
-from timelapse.verification.report import report
-from timelapse.verification.results import Damage, Verified, verified
+from timelapse.verification.checks import SCHEMAS, fault_of
+from timelapse.verification.report import Command, Damage, Verified, report, verified
 
 FRAMES = [
     np.random.default_rng(seed).integers(0, 256, (24, 32, 3)).astype(np.uint8) for seed in range(3)

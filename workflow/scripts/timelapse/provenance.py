@@ -37,7 +37,7 @@ def code_digest(script: Path, without: Collection[str] = ()) -> str:
 
     Args:
         script: the script.
-        without: modules that do not count, such as `figures/kinds.py`.
+        without: modules that do not count, such as `figures/films/registry.py`.
     """
     files = [
         file

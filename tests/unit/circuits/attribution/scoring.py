@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from transformer_lens.model_bridge import TransformerBridge
 
-from timelapse.circuits.architecture import graph_of
 from timelapse.circuits.methods import METHODS
+from timelapse.circuits.model_check import graph_of
 from timelapse.circuits.settings import Settings
 from timelapse.models.prompts import Prompts
 

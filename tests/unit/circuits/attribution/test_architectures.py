@@ -7,7 +7,7 @@ from circuits.oracles import intervention_scores, mean_scores
 from tiny_models import ARCHITECTURES, Boot, random_model, random_prompts
 from transformer_lens.model_bridge import TransformerBridge
 
-from timelapse.circuits.architecture import graph_shape
+from timelapse.circuits.model_check import graph_shape
 
 POINTS = {
     "EAP": [1.0],

@@ -17,8 +17,8 @@ from tiny_models import Boot, gpt2_config, neox_config, random_model, random_pro
 from transformer_lens.model_bridge import TransformerBridge
 from transformers import PreTrainedModel
 
-from timelapse.circuits.architecture import graph_shape
-from timelapse.models.measure import last_logits, logit_difference
+from timelapse.circuits.model_check import graph_shape
+from timelapse.models.metric import last_logits, logit_difference
 
 PROMPTS = random_prompts(3, length=6)
 CONFIGS = {"gpt2": gpt2_config, "neox": neox_config}

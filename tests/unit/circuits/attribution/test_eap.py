@@ -10,8 +10,8 @@ from tiny_models import Boot, gpt2_config, neox_config, random_model, random_pro
 from transformer_lens.model_bridge import TransformerBridge
 from transformers import GPT2LMHeadModel, PretrainedConfig
 
-from timelapse.circuits.architecture import graph_of, graph_shape
 from timelapse.circuits.methods import METHODS
+from timelapse.circuits.model_check import graph_of, graph_shape
 from timelapse.circuits.scores import Means
 from timelapse.circuits.settings import Settings
 from timelapse.models.prompts import Prompts

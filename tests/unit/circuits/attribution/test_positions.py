@@ -9,8 +9,8 @@ from circuits.oracles import Scores, intervention_scores, mean_scores
 from tiny_models import Boot, gpt2_config, neox_config, random_model, random_prompts
 from transformer_lens.model_bridge import TransformerBridge
 
-from timelapse.circuits.architecture import graph_shape
 from timelapse.circuits.methods import METHODS, score_edges
+from timelapse.circuits.model_check import graph_shape
 from timelapse.circuits.scores import OTHER, PromptScores
 from timelapse.circuits.settings import Settings
 from timelapse.models.prompts import Prompts

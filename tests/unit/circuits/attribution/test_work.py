@@ -10,12 +10,12 @@ from circuits.attribution.scoring import prompt_scores
 from tiny_models import ARCHITECTURES, Boot, random_model, random_prompts
 from transformer_lens.model_bridge import TransformerBridge
 
-from timelapse.circuits.architecture import graph_shape
 from timelapse.circuits.attribution import passes
 from timelapse.circuits.attribution.passes import Pass
 from timelapse.circuits.methods import METHODS
+from timelapse.circuits.model_check import graph_shape
 from timelapse.circuits.settings import Settings
-from timelapse.models.prefix import Prefix
+from timelapse.models.prefix_cache import Prefix
 from timelapse.models.prompts import Prompts
 
 
@@ -136,7 +136,7 @@ def test_a_batch_is_run_in_equal_parts_that_fit_the_memory(
 ) -> None:
     prompts = random_prompts(10, length=6)
     shape = graph_shape(gpt2)
-    monkeypatch.setattr("timelapse.circuits.memory._NUMBERS", 4 * 6 * 2 * (44 * 16 + 4 * 64))
+    monkeypatch.setattr("timelapse.circuits.batch_memory._NUMBERS", 4 * 6 * 2 * (44 * 16 + 4 * 64))
     sizes = [
         len(found.rows) for found in METHODS["EAP"](gpt2, shape, [prompts], "swap", Settings())
     ]

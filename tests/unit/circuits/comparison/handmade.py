@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 from circuits.edge_tables import write_samples
 
-from timelapse.circuits.comparison.compared import Circuits
+from timelapse.circuits.comparison.circuit_sets import Circuits
+from timelapse.circuits.edge_samples import EdgeSamples
 from timelapse.circuits.graph import GraphShape
-from timelapse.circuits.samples import EdgeSamples
 
 ONE_HEAD = GraphShape(n_layers=1, n_heads=1, n_kv_heads=1)
 FOUR_HEADS = GraphShape(n_layers=2, n_heads=4, n_kv_heads=4)

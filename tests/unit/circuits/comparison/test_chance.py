@@ -5,7 +5,7 @@ from math import comb
 import numpy as np
 import pytest
 
-from timelapse.circuits.comparison.chance import chance_jaccard
+from timelapse.circuits.comparison.overlap import chance_jaccard
 
 
 def hypergeometric_mean(size_a: int, size_b: int, n_edges: int) -> float:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from circuits.comparison.handmade import FOUR_HEADS, path, row, samples_of
 
-from timelapse.circuits.comparison.halves import half_weights
+from timelapse.circuits.comparison.circuit_sets import half_weights
 from timelapse.circuits.comparison.measures import OVERLAPS
 from timelapse.circuits.comparison.nulls import split_half_nulls
 

@@ -5,8 +5,8 @@ import pytest
 from circuits.comparison.handmade import ONE_HEAD, circuits
 
 from timelapse.circuits.comparison import overlap
-from timelapse.circuits.comparison.chance import chance_jaccard
-from timelapse.circuits.comparison.compared import Circuits
+from timelapse.circuits.comparison.circuit_sets import Circuits
+from timelapse.circuits.comparison.overlap import chance_jaccard
 from timelapse.circuits.graph import GraphShape
 
 A = {"input->a0.h0<v>": -2.0, "a0.h0->logits": -1.0, "input->logits": 0.5}

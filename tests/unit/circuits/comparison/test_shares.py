@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from circuits.comparison.handmade import ONE_HEAD, circuits
 
-from timelapse.circuits.comparison.shares import (
+from timelapse.circuits.comparison.measures import (
     relative_share,
     weight_share,
     weight_share_chance,

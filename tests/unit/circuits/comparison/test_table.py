@@ -9,11 +9,11 @@ import pytest
 from circuits.comparison.handmade import FOUR_HEADS, Edges, merged, path, row, samples_of
 
 from timelapse.circuits.comparison import table
+from timelapse.circuits.comparison.circuit_sets import compared_steps, pairs_across, pairs_within
 from timelapse.circuits.comparison.measures import LAYER_CHANGE, OVERLAPS, RELATIVE
-from timelapse.circuits.comparison.pairs import compared_steps, pairs_across, pairs_within
 from timelapse.circuits.comparison.table import ComparisonSettings, compare
 from timelapse.circuits.comparison.verdict import Verdict, estimate, verdict
-from timelapse.circuits.samples import EdgeSamples
+from timelapse.circuits.edge_samples import EdgeSamples
 from timelapse.errors import UserError
 from timelapse.tables import COMPARISON
 

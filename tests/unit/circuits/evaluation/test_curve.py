@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from timelapse.circuits.evaluation.curve import Curve, first_reaching
-from timelapse.circuits.evaluation.recovery import Replicated
+from timelapse.circuits.recovery import Replicated
+from timelapse.circuits.size_curve import Curve, first_reaching
 
 
 def curve(sizes: list[int], shares: list[float], samples: list[list[float]] | None = None) -> Curve:

@@ -11,15 +11,14 @@ from handmade_models import induction_model
 from tiny_models import Boot, gpt2_config, random_model, random_prompts
 from transformer_lens.model_bridge import TransformerBridge
 
-from timelapse.circuits.architecture import graph_shape
-from timelapse.circuits.evaluation.faithfulness import faithfulness
-from timelapse.circuits.evaluation.sizes import FRACTIONS, sizes_at
-from timelapse.circuits.intervention.check import refuse_other_arithmetic
+from timelapse.circuits.faithfulness import faithfulness
 from timelapse.circuits.methods import METHODS
+from timelapse.circuits.model_check import graph_shape, refuse_other_arithmetic
 from timelapse.circuits.selection import choose, prune
 from timelapse.circuits.settings import Settings
+from timelapse.circuits.size_curve import FRACTIONS, sizes_at
 from timelapse.errors import UserError
-from timelapse.models.measure import last_logits, logit_difference
+from timelapse.models.metric import last_logits, logit_difference
 from timelapse.models.prompts import Prompts
 from timelapse.tables import CIRCUIT_QUALITY, FAITHFULNESS
 
@@ -170,8 +169,8 @@ def test_ten_sizes_take_a_corrupted_pass_a_clean_pass_and_one_for_each(
     prompts = random_prompts(5, length=6)
     shape = graph_shape(gpt2)
     scores = scores_of(gpt2, [prompts])
-    monkeypatch.setattr("timelapse.circuits.evaluation.faithfulness.THRESHOLDS", ())
-    monkeypatch.setattr("timelapse.circuits.evaluation.faithfulness.SUFFICIENT", np.inf)
+    monkeypatch.setattr("timelapse.circuits.faithfulness.THRESHOLDS", ())
+    monkeypatch.setattr("timelapse.circuits.faithfulness.SUFFICIENT", np.inf)
     rows.clear()
     evaluate(gpt2, [prompts], scores, batch=5)
     gpt2.reset_hooks()

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from timelapse.circuits.evaluation.recovery import Recovery, Replicated
+from timelapse.circuits.recovery import Recovery, Replicated
 
 
 def recovery(clean: list[float], ablated: list[float]) -> Recovery:

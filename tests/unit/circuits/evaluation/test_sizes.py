@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from timelapse.circuits.evaluation.sizes import FRACTIONS, area, sizes_at, widths
 from timelapse.circuits.graph import GraphShape
+from timelapse.circuits.size_curve import FRACTIONS, area, sizes_at, widths
 
 
 def test_a_fraction_of_the_edges_is_at_least_one() -> None:

@@ -9,11 +9,9 @@ import numpy as np
 import pytest
 from circuits.edge_tables import write_edges
 
-from timelapse.circuits.exports.circuit import Circuit
-from timelapse.circuits.exports.graphml import graphml
-from timelapse.circuits.exports.importances import importances, width
+from timelapse.circuits.export import Circuit, graphml, importances, width
 from timelapse.circuits.graph import GraphShape
-from timelapse.circuits.scored import ScoredEdges
+from timelapse.circuits.score_tables import ScoredEdges
 from timelapse.errors import UserError
 
 ABOUT = {"run": "two_to_three", "step": 8}

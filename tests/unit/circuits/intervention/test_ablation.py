@@ -6,9 +6,9 @@ from tiny_models import Boot, gpt2_config, neox_config, random_model, random_pro
 from transformer_lens.model_bridge import TransformerBridge
 from transformers import GPT2LMHeadModel, PretrainedConfig
 
-from timelapse.circuits.architecture import graph_shape
 from timelapse.circuits.intervention.ablation import ablated_batches, mean, zero
 from timelapse.circuits.intervention.forward import logit_differences
+from timelapse.circuits.model_check import graph_shape
 from timelapse.models import hooks
 from timelapse.models.prompts import Prompts
 

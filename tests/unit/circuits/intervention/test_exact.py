@@ -8,11 +8,11 @@ from tiny_models import Boot, gpt2_config, llama_config, neox_config, random_mod
 from transformer_lens.model_bridge import TransformerBridge
 from transformers import PretrainedConfig
 
-from timelapse.circuits.architecture import graph_shape
-from timelapse.circuits.intervention.exact import exact
+from timelapse.circuits.intervention.exact_patching import exact
 from timelapse.circuits.methods import METHODS
+from timelapse.circuits.model_check import graph_shape
 from timelapse.circuits.settings import Settings
-from timelapse.models.measure import last_logits, logit_difference
+from timelapse.models.metric import last_logits, logit_difference
 
 
 @pytest.mark.parametrize(

@@ -21,11 +21,11 @@ from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 from transformers import PretrainedConfig, Qwen3Config
 
-from timelapse.circuits.architecture import graph_shape
 from timelapse.circuits.graph import GraphShape
 from timelapse.circuits.intervention.ablation import Ablation, mean, resample, zero
 from timelapse.circuits.intervention.forward import logit_differences
-from timelapse.models.measure import last_logits, logit_difference
+from timelapse.circuits.model_check import graph_shape
+from timelapse.models.metric import last_logits, logit_difference
 from timelapse.models.prompts import Prompts
 
 QWEN = Qwen3Config(

@@ -14,9 +14,9 @@ from tiny_models import (
 from transformer_lens.model_bridge import TransformerBridge
 from transformers import PretrainedConfig, Qwen3Config
 
-from timelapse.circuits.architecture import graph_shape
 from timelapse.circuits.graph import GraphShape
-from timelapse.circuits.search.measure import Measure
+from timelapse.circuits.model_check import graph_shape
+from timelapse.circuits.search.greedy_removal import Measure
 from timelapse.circuits.settings import Settings
 from timelapse.models.prompts import Prompts
 

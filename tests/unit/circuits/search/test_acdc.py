@@ -18,8 +18,8 @@ from tiny_models import Boot, gpt2_config, random_model
 from transformer_lens.model_bridge import TransformerBridge
 from transformers import PretrainedConfig
 
-from timelapse.circuits.architecture import graph_shape
 from timelapse.circuits.methods import METHODS
+from timelapse.circuits.model_check import graph_shape
 from timelapse.circuits.search.acdc import acdc_circuit
 from timelapse.circuits.settings import Ablation, Settings
 from timelapse.errors import UserError

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from timelapse.circuits.search.dropping import Circuit, Dropping
+from timelapse.circuits.search.greedy_removal import Circuit, Dropping
 
 N_EDGES = 40
 

@@ -23,9 +23,9 @@ from tiny_models import Boot, gpt2_config, llama_config, neox_config, random_mod
 from transformer_lens.model_bridge import TransformerBridge
 from transformers import PretrainedConfig
 
-from timelapse.circuits.architecture import graph_shape
 from timelapse.circuits.graph import GraphShape
 from timelapse.circuits.methods import METHODS
+from timelapse.circuits.model_check import graph_shape
 from timelapse.circuits.search.node_ablation import edges_between, surviving_nodes
 from timelapse.circuits.settings import Ablation, Settings
 from timelapse.errors import UserError

@@ -12,15 +12,15 @@ from circuits.ablation_oracles import ablated_run, written_when_corrupted
 from tiny_models import Boot, gpt2_config, random_model, random_prompts
 from transformer_lens.model_bridge import TransformerBridge
 
-from timelapse.circuits.architecture import graph_shape
+from timelapse.circuits.cross_checkpoint import Guest, Place, guests, halved, transfer, visiting
+from timelapse.circuits.edge_samples import EdgeSamples
 from timelapse.circuits.graph import GraphShape
-from timelapse.circuits.samples import EdgeSamples
-from timelapse.circuits.scored import ScoredEdges
+from timelapse.circuits.model_check import graph_shape
+from timelapse.circuits.score_tables import ScoredEdges
 from timelapse.circuits.selection import choose
 from timelapse.circuits.settings import Settings
-from timelapse.circuits.transfer.guests import Guest, Place, guests, halved, transfer, visiting
 from timelapse.errors import UserError
-from timelapse.models.measure import last_logits, logit_difference
+from timelapse.models.metric import last_logits, logit_difference
 from timelapse.tables import COMPARISON, EDGE_SAMPLES
 
 SHAPE = GraphShape(n_layers=2, n_heads=2, n_kv_heads=2)

@@ -11,10 +11,10 @@ from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 from transformers import PretrainedConfig
 
-from timelapse.circuits.architecture import graph_shape
-from timelapse.circuits.transfer.guests import Place
-from timelapse.circuits.transfer.transplant import transplants
-from timelapse.models.measure import logit_difference
+from timelapse.circuits.cross_checkpoint import Place
+from timelapse.circuits.head_transplant import transplants
+from timelapse.circuits.model_check import graph_shape
+from timelapse.models.metric import logit_difference
 from timelapse.tables import COMPARISON
 
 PROMPTS = [random_prompts(3, length=6), random_prompts(2, length=8)]

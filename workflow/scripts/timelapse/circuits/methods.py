@@ -11,13 +11,12 @@ from typing import TypeAlias
 import pyarrow as pa
 from transformer_lens.model_bridge import TransformerBridge
 
-from timelapse.circuits.architecture import graph_of
-from timelapse.circuits.attribution.activations import eap_ig_activations
-from timelapse.circuits.attribution.node import node
-from timelapse.circuits.attribution.path import clean_corrupted, eap, eap_ig
+from timelapse.circuits.attribution.eap import clean_corrupted, eap, eap_ig, node
+from timelapse.circuits.attribution.eap_ig_activations import eap_ig_activations
+from timelapse.circuits.batch_memory import equal_parts, prompts_at_once
 from timelapse.circuits.graph import GraphShape
-from timelapse.circuits.intervention.exact import exact
-from timelapse.circuits.memory import equal_parts, prompts_at_once
+from timelapse.circuits.intervention.exact_patching import exact
+from timelapse.circuits.model_check import graph_of
 from timelapse.circuits.scores import Means, PromptScores, Samples
 from timelapse.circuits.search.acdc import acdc
 from timelapse.circuits.search.node_ablation import node_ablation

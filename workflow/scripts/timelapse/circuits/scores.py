@@ -12,8 +12,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from timelapse.averages import RunningMean
 from timelapse.circuits.graph import GraphShape
+from timelapse.running_mean import RunningMean
 from timelapse.tables import EDGE_SAMPLES, EDGES, EDGES_BY_POSITION
 
 OTHER = "(other)"

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from timelapse.circuits.graph import GraphShape
-from timelapse.circuits.wiring import Wiring, wiring
+from timelapse.circuits.reachability import Wiring, wiring
 
 Selection = Literal["absolute", "signed", "greedy"]
 

@@ -20,7 +20,7 @@ TIMELINE = 2.6
 
 
 @dataclass(frozen=True)
-class WinRates:
+class WinRateSeries:
     """Win rates of one run on one task: fractions with their Wilson 95 % interval."""
 
     steps: Int[np.ndarray, "step"]
@@ -29,7 +29,7 @@ class WinRates:
     high: Float[np.ndarray, "step"]
 
     @classmethod
-    def of(cls, table: pa.Table) -> "WinRates":
+    def of(cls, table: pa.Table) -> "WinRateSeries":
         """Take them from a win_rate table, in the order of the steps."""
         table = table.sort_by("step")
         names = ("step", "win_rate", "ci_low", "ci_high")
@@ -69,7 +69,9 @@ def write_heading(figure: Figure, title: str, caption: str, room: float) -> Text
 class Header:
     """Title, caption and timeline of a figure; `show` moves it to another step."""
 
-    def __init__(self, figure: Figure, title: str, names: Sequence[str], rates: WinRates) -> None:
+    def __init__(
+        self, figure: Figure, title: str, names: Sequence[str], rates: WinRateSeries
+    ) -> None:
         """
         Args:
             figure: the figure to draw on.

@@ -8,7 +8,7 @@ from pathlib import Path
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging
 
-from timelapse.files.sharing import make_folder, settle
+from timelapse.files.shared_folders import make_folder, settle
 from timelapse.models.checksums import write_checksums
 
 GONE = ".gone"

@@ -1,17 +1,26 @@
 """The embedded model: a small GPT-2 trained from scratch on a mixture of tasks, no download."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import torch
 from datasets import Dataset
-from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerBase
+from jaxtyping import Int
+from tokenizers import Regex, Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import Sequence as PreTokenizers
+from tokenizers.pre_tokenizers import Split, WhitespaceSplit
+from transformers import (
+    GPT2Config,
+    GPT2LMHeadModel,
+    PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
+)
 
-from timelapse.models.mixture import mixture_rows
-from timelapse.models.tokenizer import word_tokenizer
 from timelapse.models.training import Recipe, train
 from timelapse.seeds import derived_seed, generator
 
@@ -107,3 +116,68 @@ def new_model(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return GPT2LMHeadModel(config)
+
+
+def mixture_rows(
+    texts: Mapping[str, list[str]],
+    weights: Mapping[str, float],
+    tokenizer: PreTrainedTokenizerBase,
+    n_rows: int,
+    length: int,
+    generator: np.random.Generator,
+) -> Int[np.ndarray, "row position"]:
+    """Rows filled with whole texts, each closed by the end token, the last one cut off.
+
+    Every row starts with a text's first token, so that position 0 means the same as in a prompt.
+
+    Args:
+        texts: the texts of each task (prompt and answer).
+        weights: how often a task is drawn, relative to the others.
+        tokenizer: gives the tokens and the end token.
+        n_rows: number of rows.
+        length: tokens in a row.
+        generator: draws tasks and texts.
+    """
+    names = sorted(texts)
+    share = np.array([weights[name] for name in names], dtype=float)
+    encoded = {
+        name: [[*ids, tokenizer.eos_token_id] for ids in tokenizer(texts[name])["input_ids"]]
+        for name in names
+    }
+    shortest = min(len(ids) for lists in encoded.values() for ids in lists)
+    draws = n_rows * -(-length // shortest)
+    drawn = generator.choice(len(names), size=draws, p=share / share.sum())
+    which = generator.random(draws)
+    rows = np.empty((n_rows, length), dtype=np.int64)
+    draw = 0
+    for row in rows:
+        filled = 0
+        while filled < length:
+            pool = encoded[names[drawn[draw]]]
+            ids = pool[int(which[draw] * len(pool))][: length - filled]
+            row[filled : filled + len(ids)] = ids
+            filled += len(ids)
+            draw += 1
+    return rows
+
+
+UNKNOWN, END = "<unk>", "<end>"
+MARKS = (",", ".")
+
+
+def word_tokenizer(words: Iterable[str]) -> PreTrainedTokenizerFast:
+    """A tokenizer for `words`, commas and full stops.
+
+    Texts are split at white space and around the marks. One more token ends a text, another stands
+    for every other word.
+    """
+    vocabulary = {
+        token: number for number, token in enumerate([UNKNOWN, END, *MARKS, *sorted({*words})])
+    }
+    tokenizer = Tokenizer(WordLevel(vocabulary, unk_token=UNKNOWN))
+    tokenizer.pre_tokenizer = PreTokenizers(
+        [WhitespaceSplit(), Split(Regex(f"[{''.join(MARKS)}]"), "isolated")]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, unk_token=UNKNOWN, eos_token=END, pad_token=END
+    )

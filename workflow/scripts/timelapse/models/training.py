@@ -36,10 +36,10 @@ from transformers.utils import logging as transformers_logging
 
 from timelapse import tables
 from timelapse.errors import UserError
-from timelapse.files.sharing import make_folder, settle
+from timelapse.files.shared_folders import make_folder, settle
 from timelapse.models.checkpoints import save_checkpoint, step_folder
 from timelapse.models.checksums import verify, write_checksums
-from timelapse.models.memory import FittingBatch
+from timelapse.models.device import FittingBatch
 
 transformers_logging.set_verbosity_error()
 

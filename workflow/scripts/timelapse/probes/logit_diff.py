@@ -18,12 +18,12 @@ from transformer_lens.config import TransformerBridgeConfig
 from transformer_lens.model_bridge import TransformerBridge
 
 from timelapse.activations.source import CLEAN, Need, Source
-from timelapse.averages import RunningMean
 from timelapse.errors import UserError
 from timelapse.models import hooks
-from timelapse.models.measure import logit_difference
+from timelapse.models.metric import logit_difference
 from timelapse.models.norms import Norm
 from timelapse.models.prompts import Prompts
+from timelapse.running_mean import RunningMean
 from timelapse.tables import LOGIT_DIFF
 
 

@@ -17,10 +17,10 @@ from transformer_lens.model_bridge import TransformerBridge
 from transformer_lens.tools.analysis.logit_lens import logit_readout
 
 from timelapse.activations.source import CLEAN, Need, Source
-from timelapse.averages import RunningMean
 from timelapse.errors import UserError
 from timelapse.models import hooks
 from timelapse.models.prompts import Prompts
+from timelapse.running_mean import RunningMean
 from timelapse.tables import LOGIT_LENS, LOGIT_LENS_TOP
 
 TOKENS = ("answer", "foil")

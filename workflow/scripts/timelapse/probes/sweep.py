@@ -11,9 +11,8 @@ import torch
 from tqdm import tqdm
 
 from timelapse.files.parquet import write
-from timelapse.models.device import Device
+from timelapse.models.device import Device, FittingBatch
 from timelapse.models.loading import load_tokenizer
-from timelapse.models.memory import FittingBatch
 from timelapse.models.prompts import Prompts, encode
 from timelapse.tasks.dataset import read_dataset
 

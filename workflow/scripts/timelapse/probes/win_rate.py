@@ -7,9 +7,9 @@ import torch
 from transformers import PreTrainedModel
 
 from timelapse import tables
-from timelapse.averages import RunningMean
-from timelapse.models.measure import logit_difference
+from timelapse.models.metric import logit_difference
 from timelapse.models.prompts import Prompts
+from timelapse.running_mean import RunningMean
 
 Z95 = 1.959963984540054
 """The 97.5 % point of the normal distribution."""

@@ -6,7 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from timelapse.study.run import Run, step_name
+from timelapse.study.runs import Run, step_name
 
 MOST_TOGETHER = 100
 """Checkpoints that a job measures at most, and up to which a run is no long one.

@@ -6,11 +6,11 @@ from functools import cached_property
 from math import ceil
 
 from timelapse.study import resources
+from timelapse.study.checks import longest_text
+from timelapse.study.config import Study
 from timelapse.study.jobs import Jobs
-from timelapse.study.preflight import longest_text
 from timelapse.study.resources import Request, Size
-from timelapse.study.run import Run
-from timelapse.study.study import Study
+from timelapse.study.runs import Run
 from timelapse.tasks.spec import TaskSpec
 
 SUBWORDS = 1.5

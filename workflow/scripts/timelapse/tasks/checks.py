@@ -7,7 +7,7 @@ from typing import Any
 from timelapse.errors import UserError
 from timelapse.files.violations import advice
 from timelapse.tasks.roles import Block
-from timelapse.tasks.template import END, Layout
+from timelapse.tasks.templates import END, Layout
 
 
 def check_fillers(fillers: Mapping[str, Sequence[str]], source: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from timelapse.errors import UserError
 from timelapse.files.violations import advice
-from timelapse.tasks.template import Layout
+from timelapse.tasks.templates import Layout
 
 
 @dataclass(frozen=True)

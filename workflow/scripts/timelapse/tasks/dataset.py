@@ -9,8 +9,7 @@ import pyarrow as pa
 from timelapse.errors import UserError
 from timelapse.files.parquet import REBUILD, read_all, typed, writer
 from timelapse.tasks.expansion import expand
-from timelapse.tasks.schema import dataset_schema
-from timelapse.tasks.spec import TaskSpec
+from timelapse.tasks.spec import TaskSpec, dataset_schema
 
 
 def write_datasets(spec: TaskSpec, seed: int, paths: Mapping[str, Path]) -> None:

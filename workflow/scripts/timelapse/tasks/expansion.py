@@ -10,10 +10,9 @@ from jaxtyping import Bool, Int, UInt64
 from timelapse.errors import UserError
 from timelapse.seeds import generator
 from timelapse.tasks import rendering
-from timelapse.tasks.drawing import Words
-from timelapse.tasks.schema import dataset_schema
-from timelapse.tasks.spec import TaskSpec
-from timelapse.tasks.template import Layout
+from timelapse.tasks.rendering import Words
+from timelapse.tasks.spec import TaskSpec, dataset_schema
+from timelapse.tasks.templates import Layout
 
 # The test split comes first, so that its prompts do not depend on the size of the others.
 SPLIT_ORDER = ("test", "validation", "train")

@@ -1,17 +1,19 @@
 """A task as its researcher wrote it: `load_spec` reads its file and refuses what cannot work."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+
+import pyarrow as pa
 
 from timelapse.errors import UserError
 from timelapse.files.documents import read_yaml, validated
 from timelapse.tasks import checks
 from timelapse.tasks.corruptions import Corruption, corruptions
 from timelapse.tasks.roles import Block, assignments, blocks
-from timelapse.tasks.template import END, Layout, layouts
+from timelapse.tasks.templates import END, Layout, layouts
 
 SCHEMA = Path(__file__).parents[3] / "schemas" / "task.schema.yaml"
 
@@ -135,3 +137,29 @@ def _check_capacity(spec: TaskSpec) -> None:
                 )
                 remedy = "Lower the splits, or add words or templates"
                 raise UserError(spec.source, "splits", problem, remedy)
+
+
+POSITION = pa.struct([("label", pa.string()), ("start", pa.int32()), ("end", pa.int32())])
+
+
+def dataset_schema(corruptions: Sequence[str]) -> pa.Schema:
+    """The schema of a dataset with these corruptions.
+
+    Positions are character offsets into the clean prompt, their end exclusive; the last label of
+    every row is `end`, the prompt's last word. `answer_NAME` is null where the corrupted prompt has
+    no single answer.
+    """
+    fields = [
+        pa.field("example_id", pa.int64(), nullable=False),
+        pa.field("template", pa.string(), nullable=False),
+        pa.field("prompt", pa.string(), nullable=False),
+        pa.field("answer", pa.string(), nullable=False),
+        pa.field("foils", pa.list_(pa.string()), nullable=False),
+        pa.field("positions", pa.list_(POSITION), nullable=False),
+    ]
+    for name in corruptions:
+        fields += [
+            pa.field(f"corrupted_{name}", pa.string(), nullable=False),
+            pa.field(f"answer_{name}", pa.string()),
+        ]
+    return pa.schema(fields)

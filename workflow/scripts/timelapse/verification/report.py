@@ -1,10 +1,120 @@
-"""What is damaged, in a line each, and the commands that make it again."""
+"""All files under a study's results, and which of them are damaged."""
 
-from collections.abc import Collection
+import json
+import re
+import shlex
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from timelapse.verification.commands import Command, mending
-from timelapse.verification.results import Verified
+from timelapse.verification.checks import fault_of, is_result
+
+
+@dataclass(frozen=True)
+class Damage:
+    """A file, or a model folder, that is not what was written."""
+
+    path: Path
+    problem: str
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What was looked at and what was found.
+
+    Attributes:
+        looked_at: how many files and model folders.
+        damages: which of them are damaged.
+        unknown: files that are not the workflow's, which are not looked at.
+    """
+
+    looked_at: int
+    damages: tuple[Damage, ...]
+    unknown: tuple[Path, ...] = ()
+
+
+def verified(results: Path, frames: Mapping[str, int]) -> Verified:
+    """Look at every file of the workflow under a folder.
+
+    Args:
+        results: the folder.
+        frames: of each run how many frames its films have.
+    """
+    looked_at, damages, unknown = 0, [], []
+    for path in results_in(results):
+        if not is_result(path, results):
+            unknown.append(path)
+            continue
+        looked_at += 1
+        run = path.relative_to(results).parts[1:2]
+        problem = fault_of(path, frames.get(run[0]) if run else None)
+        if problem:
+            damages.append(Damage(path, problem))
+    return Verified(looked_at, tuple(damages), tuple(unknown))
+
+
+def results_in(folder: Path) -> Iterator[Path]:
+    """Files and model folders, sorted; what is hidden is Snakemake's own."""
+    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+        if path.name.startswith("."):
+            continue
+        if path.is_dir() and folder.name not in ("models", "checkpoints"):
+            yield from results_in(path)
+        else:
+            yield path
+
+
+_FRAME = re.compile(r"figures/\w+/step-\d+\.(png|svg|json)$")
+
+
+@dataclass(frozen=True)
+class Command:
+    """How Snakemake runs a study.
+
+    Attributes:
+        program: its name, or where it lies.
+        configfiles: the config files laid over the study's own.
+        config: what the command line, or a profile, says beside them.
+    """
+
+    program: str = "snakemake"
+    configfiles: Sequence[str] = ()
+    config: Mapping[str, object] = field(default_factory=dict)
+
+    def line(self, targets: Sequence[Path]) -> str:
+        """A line for the shell.
+
+        The options take all words up to the next option, so targets stand before them.
+        """
+        words = [self.program, *map(str, targets)]
+        if self.configfiles:
+            words += ["--configfile", *self.configfiles]
+        if self.config:
+            words += ["--config", *(f"{key}={_text(one)}" for key, one in self.config.items())]
+        return shlex.join(words)
+
+
+def mending(damaged: Sequence[Path], snakemake: Command) -> list[str]:
+    """Remove what is damaged, then ask for it by name.
+
+    Frames are asked for last and by themselves: another rule draws one frame than draws a whole
+    film, and Snakemake takes one of both at a time.
+    """
+    frames = [path for path in damaged if _FRAME.search(path.as_posix())]
+    others = [path for path in damaged if path not in frames]
+    asked = [snakemake.line(paths) for paths in (others, frames) if paths]
+    return [shlex.join(["rm", "-r", *map(str, damaged)]), *asked]
+
+
+def _text(value: object) -> str:
+    """A value as Snakemake's --config reads it.
+
+    >>> _text(1e-4), _text("checkpoint"), _text({"cap_gb": 0})
+    ('0.0001', 'checkpoint', '{"cap_gb": 0}')
+    """
+    if value is None:
+        return ""
+    return str(value) if isinstance(value, str | bool) else json.dumps(value)
 
 
 def report(found: Verified, snakemake: Command, runs: Collection[str]) -> str:

@@ -9,10 +9,10 @@ from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 
 from timelapse.models import hooks
-from timelapse.models.fused import fused_activations
+from timelapse.models.fused_optimizer import fused_activations
 from timelapse.models.hooks import Hook, Recorder
-from timelapse.models.measure import logit_difference_of_stream
-from timelapse.models.prefix import Prefix
+from timelapse.models.metric import logit_difference_of_stream
+from timelapse.models.prefix_cache import Prefix
 from timelapse.models.prompts import Prompts
 
 

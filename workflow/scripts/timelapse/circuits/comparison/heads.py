@@ -5,9 +5,9 @@ import pyarrow as pa
 from jaxtyping import Bool, Float, Int
 
 from timelapse.circuits.comparison.bootstrap import interval, resampling_weights
+from timelapse.circuits.edge_samples import EdgeSamples
 from timelapse.circuits.graph import GraphShape
-from timelapse.circuits.samples import EdgeSamples
-from timelapse.circuits.wiring import wiring
+from timelapse.circuits.reachability import wiring
 from timelapse.seeds import generator
 from timelapse.tables import HEADS
 

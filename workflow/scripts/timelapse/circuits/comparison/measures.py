@@ -1,13 +1,42 @@
-"""All measures that compare two circuits by their scores, by name."""
+"""What share of a circuit's weight lies on the edges of another circuit."""
 
 from collections.abc import Callable, Mapping
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from timelapse.circuits.comparison import flips, overlap, shares
-from timelapse.circuits.comparison.compared import Circuits, Counts
-from timelapse.circuits.comparison.layers import layer_change, parts
+from timelapse.circuits.comparison import edge_flips, overlap
+from timelapse.circuits.comparison.circuit_sets import Circuits, Counts, products, ratio
+from timelapse.circuits.comparison.edge_flips import layer_change, parts
+
+
+def weight_share(a: Circuits, b: Circuits) -> Counts:
+    """The share of the summed |score| of circuit b's edges that lies on edges of circuit a."""
+    weight = np.where(b.kept, np.abs(b.scores), 0)
+    return ratio(products(a.indicator, weight), weight.sum(-1)[..., None, :])
+
+
+def weight_share_same_sign(a: Circuits, b: Circuits) -> Counts:
+    """The part of `weight_share` on edges that help in both circuits, or in neither."""
+    weight = np.where(b.kept, np.abs(b.scores), 0)
+    same = products(a.indicator, weight) + products(a.signed, np.copysign(weight, b.scores))
+    return ratio(same / 2, weight.sum(-1)[..., None, :])
+
+
+def weight_share_chance(a: Circuits, b: Circuits) -> Counts:
+    """The share expected if circuit a were as many edges drawn at random from all."""
+    share = a.size[..., :, None] / a.kept.shape[-1]
+    return np.broadcast_to(share, (*a.size.shape, b.kept.shape[-2]))
+
+
+def relative_share(share: np.ndarray, chance: np.ndarray, null: np.ndarray) -> np.ndarray:
+    """Where a share lies between chance, 0, and what halves of the same prompts share, 1.
+
+    NaN where halves share no more than chance: then the circuit is not known well enough.
+    """
+    room = null - chance
+    return ratio(share - chance, np.where(room > 0, room, 0))
+
 
 Measured = dict[str, Float[np.ndarray, "*sample pair"]]
 Measure = Callable[[Circuits, Circuits], Counts]
@@ -20,12 +49,12 @@ OVERLAPS: Mapping[str, Measure] = {
     "node_jaccard": overlap.node_jaccard,
     "score_spearman": overlap.score_spearman,
     "score_cosine": overlap.score_cosine,
-    "edge_flips": flips.edge_flips,
-    "edge_flips_changed_node": flips.edge_flips_changed_node,
-    "edge_flips_same_nodes": flips.edge_flips_same_nodes,
-    "weight_share": shares.weight_share,
-    "weight_share_same_sign": shares.weight_share_same_sign,
-    "weight_share_chance": shares.weight_share_chance,
+    "edge_flips": edge_flips.edge_flips,
+    "edge_flips_changed_node": edge_flips.edge_flips_changed_node,
+    "edge_flips_same_nodes": edge_flips.edge_flips_same_nodes,
+    "weight_share": weight_share,
+    "weight_share_same_sign": weight_share_same_sign,
+    "weight_share_chance": weight_share_chance,
 }
 RELATIVE = "weight_share_relative"
 LAYER_CHANGE = "layer_change"

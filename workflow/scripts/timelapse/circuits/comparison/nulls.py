@@ -8,7 +8,7 @@ claims a difference.
 import numpy as np
 from jaxtyping import Float
 
-from timelapse.circuits.comparison.compared import Circuits
+from timelapse.circuits.comparison.circuit_sets import Circuits
 from timelapse.circuits.comparison.measures import measures
 from timelapse.circuits.graph import GraphShape
 

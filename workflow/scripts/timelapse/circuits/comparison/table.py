@@ -15,20 +15,25 @@ from timelapse.circuits.comparison.bootstrap import (
     resampling_weights,
     slices,
 )
-from timelapse.circuits.comparison.compared import Circuits
-from timelapse.circuits.comparison.halves import half_weights
-from timelapse.circuits.comparison.measures import RELATIVE, Measured, bounds, measures
-from timelapse.circuits.comparison.nulls import split_half_nulls
-from timelapse.circuits.comparison.pairs import (
+from timelapse.circuits.comparison.circuit_sets import (
+    Circuits,
     Pairs,
     compared_steps,
+    half_weights,
     pairs_across,
     pairs_from_first,
     pairs_within,
 )
-from timelapse.circuits.comparison.shares import relative_share
+from timelapse.circuits.comparison.measures import (
+    RELATIVE,
+    Measured,
+    bounds,
+    measures,
+    relative_share,
+)
+from timelapse.circuits.comparison.nulls import split_half_nulls
+from timelapse.circuits.edge_samples import EdgeSamples
 from timelapse.circuits.graph import GraphShape
-from timelapse.circuits.samples import EdgeSamples
 from timelapse.seeds import generator
 from timelapse.tables import COMPARISON
 

@@ -17,8 +17,7 @@ from transformer_lens.model_bridge import TransformerBridge
 
 from timelapse.circuits.graph import GraphShape
 from timelapse.circuits.scores import PromptScores
-from timelapse.circuits.search.dropping import Circuit, Dropping
-from timelapse.circuits.search.measure import Measure
+from timelapse.circuits.search.greedy_removal import Circuit, Dropping, Measure
 from timelapse.circuits.search.path_patching import effects_within
 from timelapse.circuits.settings import Settings
 from timelapse.errors import UserError

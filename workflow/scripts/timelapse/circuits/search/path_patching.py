@@ -13,7 +13,7 @@ from jaxtyping import Bool
 from torch import Tensor
 
 from timelapse.circuits.scores import PromptScores
-from timelapse.circuits.search.measure import Measure
+from timelapse.circuits.search.greedy_removal import Measure
 
 
 @torch.no_grad()

@@ -12,10 +12,10 @@ from transformer_lens.model_bridge import TransformerBridge
 
 from timelapse.activations.source import Source
 from timelapse.models.prompts import Prompts
-from timelapse.probes.head_roles.inhibition import inhibition_scores
-from timelapse.probes.head_roles.movers import MOVER_ROLES, mover_scores
-from timelapse.probes.head_roles.repeats import REPEAT_ROLES, repeat_scores, repeated_words
+from timelapse.probes.head_roles.name_movers import MOVER_ROLES, mover_scores
+from timelapse.probes.head_roles.repeated_tokens import REPEAT_ROLES, repeat_scores, repeated_words
 from timelapse.probes.head_roles.roles import NAME_MOVER, ROLES, S_INHIBITION, Role
+from timelapse.probes.head_roles.s_inhibition import inhibition_scores
 from timelapse.seeds import generator
 from timelapse.tables import HEAD_ROLES
 

@@ -13,9 +13,9 @@ from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 
 from timelapse.models import hooks
-from timelapse.models.measure import last_logits, logit_difference
-from timelapse.probes.patching.cells import HOOKS, POSITION_SITES, Cell
-from timelapse.probes.patching.runs import Runs
+from timelapse.models.metric import last_logits, logit_difference
+from timelapse.probes.patching.clean_corrupted import Runs
+from timelapse.probes.patching.grid import HOOKS, POSITION_SITES, Cell
 
 TOKENS = 4096
 """Tokens in one forward pass, which bounds the memory."""

@@ -15,14 +15,11 @@ from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 
 from timelapse.models.prompts import Prompts
-from timelapse.probes.patching.cells import Cell
-from timelapse.probes.patching.decoder import Decoder
+from timelapse.probes.patching.clean_corrupted import Runs, run_both
+from timelapse.probes.patching.fast_decoder import Decoder
+from timelapse.probes.patching.fast_patching import SuffixPatcher
+from timelapse.probes.patching.grid import Cell, Row, all_rows, places, shares
 from timelapse.probes.patching.hooked import HookedPatcher
-from timelapse.probes.patching.places import places
-from timelapse.probes.patching.rows import Row, all_rows
-from timelapse.probes.patching.runs import Runs, run_both
-from timelapse.probes.patching.shares import shares
-from timelapse.probes.patching.suffix import SuffixPatcher
 from timelapse.tables import PATCHING
 
 

@@ -1,1 +1,0 @@
-"""Circuits in the formats of other tools. Free of torch."""

@@ -1,0 +1,164 @@
+"""How much of a model's behaviour its circuits keep, on prompts that they were not found on.
+
+For one checkpoint and one corruption: the curve of faithfulness over circuit sizes, with that of
+their complements, and single numbers that sum it up.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from jaxtyping import Bool, Float
+from transformer_lens.model_bridge import TransformerBridge
+
+from timelapse.circuits.graph import GraphShape
+from timelapse.circuits.intervention.evaluate import circuit_measure
+from timelapse.circuits.reachability import wiring
+from timelapse.circuits.recovery import Recovery, Replicated
+from timelapse.circuits.selection import Selection, choose
+from timelapse.circuits.settings import Settings
+from timelapse.circuits.size_curve import FRACTIONS, Curve, area, first_reaching, sizes_at, widths
+from timelapse.models.prompts import Prompts
+from timelapse.seeds import generator
+from timelapse.tables import CIRCUIT_QUALITY, FAITHFULNESS
+
+THRESHOLDS = (0.5, 0.8, 0.9, 0.95)
+"""Shares of the logit difference for which the smallest circuit is looked for."""
+
+SUFFICIENT = 0.8
+"""The one of them whose circuit is weighed and tested for minimality."""
+
+_Circuits = Bool[np.ndarray, "circuit edge"]
+
+
+def faithfulness(
+    bridge: TransformerBridge,
+    shape: GraphShape,
+    prompts: Sequence[Prompts],
+    corruption: str,
+    method: str,
+    scores: Float[np.ndarray, "edge"],
+    settings: Settings,
+    seed: int = 0,
+) -> dict[str, pa.Table]:
+    """Evaluate the circuits that scores of edges make.
+
+    Faithfulness is f = (m(C) - m(0)) / (m(N) - m(0)), see `recovery`; completeness is the f of all
+    edges but the circuit's, near 0 if the circuit is all that does the task (Wang et al.,
+    "Interpretability in the Wild", 2023, section 4).
+
+    Args:
+        bridge: the model.
+        shape: its graph.
+        prompts: buckets of prompts, other ones than the scores are from.
+        corruption: the scheme that corrupts them.
+        method: what the scores are from, for the tables.
+        scores: in the order of `GraphShape.edges`.
+        settings: `ablation` and `batch`, see `circuit_measure`.
+        seed: the study's; the bootstrap over prompts draws by it.
+
+    Returns:
+        `faithfulness`: a row for each of `FRACTIONS`, with circuits chosen by |score|. `n_edges`
+        and `weighted_size` (the sum of `sizes.widths`) count what pruning leaves.
+        `circuit_quality`: `CMD`, the area of |1 - f|, and `CPR`, that of f with signed selection
+        (`sizes.area`); `size_50` to `size_95`, the edges that pruning leaves of the smallest
+        circuit evaluated that keeps so much; `weighted_size_80`; and `minimality`, the smallest
+        change of f when one head or MLP is taken out of the circuit of `size_80`.
+        Null where f is undefined, because prompts and ablated prompts measure the same. Without
+        `step`; the schemas are in `tables`.
+    """
+    measure = partial(circuit_measure, bridge, shape, prompts, corruption, settings=settings)
+    sizes = sizes_at(FRACTIONS, len(shape.edges))
+    nothing = np.zeros((1, len(shape.edges)), dtype=bool)
+    strongest = _circuits(scores, shape, sizes, "absolute")
+    helpful = _circuits(scores, shape, sizes, "signed")
+    measured = measure(np.concatenate([nothing, ~nothing, strongest, ~strongest, helpful]))
+    recovery = Recovery(measured[1], measured[0], generator(seed, "faithfulness"))
+    kept, left, signed = (recovery.of(part) for part in np.split(measured[2:], 3))
+
+    curve = Curve(sizes, strongest, kept)
+    between = curve.between(THRESHOLDS)
+    if between:
+        more = _circuits(scores, shape, between, "absolute")
+        curve = curve.joined(Curve(between, more, recovery.of(measure(more))))
+
+    width = widths(shape, bridge.cfg.d_model, bridge.cfg.d_head)
+    quality = {
+        "CMD": Replicated.of(lambda f: area(FRACTIONS, np.abs(1 - f)), kept),
+        "CPR": Replicated.of(lambda f: area(FRACTIONS, f), signed),
+        "minimality": _minimality(curve, shape, lambda circuits: recovery.of(measure(circuits))),
+        **{
+            f"size_{100 * share:.0f}": curve.smallest(share, np.ones_like(width))
+            for share in THRESHOLDS
+        },
+        f"weighted_size_{100 * SUFFICIENT:.0f}": curve.smallest(SUFFICIENT, width),
+    }
+    by_fraction = {
+        "fraction": FRACTIONS,
+        "n_edges": strongest.sum(1),
+        "faithfulness": kept.value,
+        "ci_low": kept.low,
+        "ci_high": kept.high,
+        "completeness": left.value,
+        "weighted_size": strongest @ width,
+    }
+    by_measure = {
+        "measure": list(quality),
+        "value": [float(found.value) for found in quality.values()],
+        "ci_low": [float(found.low) for found in quality.values()],
+        "ci_high": [float(found.high) for found in quality.values()],
+    }
+    return {
+        "faithfulness": _table(FAITHFULNESS, corruption, method, by_fraction),
+        "circuit_quality": _table(CIRCUIT_QUALITY, corruption, method, by_measure),
+    }
+
+
+def _circuits(
+    scores: Float[np.ndarray, "edge"], shape: GraphShape, sizes: Sequence[int], how: Selection
+) -> _Circuits:
+    """The pruned circuit of every size; that of all edges is the graph."""
+    everything = np.ones(len(scores), dtype=bool)
+    return np.stack(
+        [choose(scores, shape, size, how) if size < len(scores) else everything for size in sizes]
+    )
+
+
+def _minimality(
+    curve: Curve, shape: GraphShape, recovered: Callable[[_Circuits], Replicated]
+) -> Replicated:
+    """How much the most dispensable node of the smallest sufficient circuit matters.
+
+    The largest circuit is taken if none suffices; NaN if it has neither head nor MLP.
+    """
+    place = int(first_reaching(curve.shares.value, SUFFICIENT))
+    lesioned = _without_each_node(curve.circuits[place], shape)
+    if not len(lesioned):
+        return Replicated.of(lambda f: np.full_like(f[..., place], np.nan), curve.shares)
+    return Replicated.of(
+        lambda f, without: np.abs(f[..., place, None] - without).min(-1),
+        curve.shares,
+        recovered(lesioned),
+    )
+
+
+def _without_each_node(circuit: Bool[np.ndarray, "edge"], shape: GraphShape) -> _Circuits:
+    """The circuit without the edges out of a node, for every head and MLP in it.
+
+    What led to that node alone is pruned with it.
+    """
+    graph = wiring(shape)
+    nodes = np.unique(graph.source[circuit])
+    return graph.on_paths(circuit & (graph.source != nodes[nodes > 0, None]))
+
+
+def _table(schema: pa.Schema, corruption: str, method: str, columns: Mapping[str, Any]) -> pa.Table:
+    schema = schema.remove(schema.get_field_index("step"))
+    n_rows = len(next(iter(columns.values())))
+    columns = {"corruption": [corruption] * n_rows, "method": [method] * n_rows, **columns}
+    return pa.table(
+        [pa.array(columns[field.name], field.type, from_pandas=True) for field in schema],
+        schema=schema,
+    )

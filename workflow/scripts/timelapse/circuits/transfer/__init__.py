@@ -1,1 +1,0 @@
-"""Circuits and heads of one checkpoint run in others. Stage: circuits."""

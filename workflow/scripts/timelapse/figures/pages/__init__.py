@@ -1,1 +1,0 @@
-"""Pictures over a whole run, each drawn once: `plots` says what, the other modules how."""

@@ -1,0 +1,179 @@
+"""The attention probe: all its tables from one reading of the patterns."""
+
+from collections.abc import Mapping, Sequence
+from itertools import product
+
+import numpy as np
+import pyarrow as pa
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from transformer_lens.model_bridge import TransformerBridge
+
+from timelapse.activations.source import Source
+from timelapse.models.prompts import Prompts
+from timelapse.probes.attention_patterns import Patterns, WholePatterns, each_pattern
+from timelapse.running_mean import RunningMean
+from timelapse.seeds import generator
+from timelapse.tables import ATTENTION, ATTENTION_CHANGE
+
+
+class AttentionProbe:
+    """Measures one checkpoint of a run after the other; the first, step 0, is compared with."""
+
+    def __init__(
+        self,
+        heads: Sequence[str],
+        examples: Mapping[int, int],
+        resamples: int,
+        seed: int,
+    ) -> None:
+        """
+        Args:
+            heads: whose whole patterns are kept, such as `a3.h1`.
+            examples: on which prompts they are kept: example_id by row in the dataset.
+            resamples: of the bootstrap.
+            seed: of the study.
+        """
+        self._heads, self._examples = heads, examples
+        self._resamples, self._seed = resamples, seed
+        self._before: list[LastAttention] | None = None
+
+    def __call__(
+        self,
+        bridge: TransformerBridge,
+        source: Source,
+        prompts: Sequence[Prompts],
+        batch_size: int,
+    ) -> dict[str, pa.Table]:
+        """Measure a checkpoint.
+
+        Args:
+            bridge: the model.
+            source: gives `patterns.needs`.
+            prompts: buckets of prompts, the same for every checkpoint.
+            batch_size: prompts run at a time.
+
+        Returns:
+            `attention`, `attention_change` and `attention_pattern`, without `step`.
+        """
+        labelled = LabelledAttention(bridge.cfg.n_layers, bridge.cfg.n_heads)
+        whole = WholePatterns(bridge, self._heads, self._examples)
+        last: list[LastAttention] = []
+        for batch, patterns in each_pattern(bridge, source, prompts, batch_size):
+            labelled.add(batch, patterns)
+            whole.add(batch, patterns)
+            last.extend(from_last(patterns).split(1, dim=2))
+        if self._before is None:
+            self._before = last
+        random = generator(self._seed, "attention_change")
+        return {
+            "attention": labelled.table(),
+            "attention_change": attention_change(
+                moved(self._before, last), self._resamples, random
+            ),
+            "attention_pattern": whole.table(),
+        }
+
+
+LastAttention = Float[Tensor, "layer head batch key"]
+
+
+def from_last(patterns: Patterns) -> LastAttention:
+    """Attention from the last position, kept on the CPU."""
+    return patterns[:, :, :, -1].to("cpu", torch.float32)
+
+
+def moved(
+    before: Sequence[LastAttention], now: Sequence[LastAttention]
+) -> Float[Tensor, "layer head prompt"]:
+    """The change of every head on every prompt, from batches of the same prompts."""
+    return torch.cat(
+        [(b.double() - a.double()).abs().sum(-1) / 2 for a, b in zip(before, now, strict=True)], -1
+    )
+
+
+def attention_change(
+    change: Float[Tensor, "layer head prompt"], resamples: int, random: np.random.Generator
+) -> pa.Table:
+    """Rank the heads by their mean change, with bootstrap intervals over prompts.
+
+    The interval is the percentile bootstrap's at 95 % (Efron 1979, Annals of Statistics 7). Prompts
+    are drawn once for all heads, so that heads are compared on the same prompts.
+
+    Args:
+        change: of every head on every prompt.
+        resamples: how often the prompts are drawn anew.
+        random: draws them.
+
+    Returns:
+        `tables.ATTENTION_CHANGE` without `step`; rank 1 has changed most.
+    """
+    n_layers, n_heads, n = change.shape
+    each = change.flatten(0, 1).numpy()
+    weights = random.multinomial(n, np.full(n, 1 / n), size=resamples) / n
+    low, high = np.quantile(each @ weights.T, [0.025, 0.975], axis=1)
+    value = each.mean(1)
+    rank = np.empty(len(value), dtype=np.int32)
+    rank[np.argsort(-value, kind="stable")] = np.arange(1, len(value) + 1)
+    layers, heads = np.array(list(product(range(n_layers), range(n_heads)))).T
+    return pa.table(
+        {
+            "layer": layers,
+            "head": heads,
+            "value": value.astype(np.float32),
+            "ci_low": low.astype(np.float32),
+            "ci_high": high.astype(np.float32),
+            "rank": rank,
+        },
+        schema=ATTENTION_CHANGE.remove(ATTENTION_CHANGE.get_field_index("step")),
+    )
+
+
+class LabelledAttention:
+    """Collects the means over prompts; a prompt counts for the labels that it has."""
+
+    def __init__(self, n_layers: int, n_heads: int) -> None:
+        self._heads = np.array(list(product(range(n_layers), range(n_heads))))
+        self._means: dict[tuple[str, str], RunningMean] = {}
+        self._possible: set[tuple[str, str]] = set()
+        self._depth: dict[str, RunningMean] = {}
+
+    def add(self, prompts: Prompts, patterns: Patterns) -> None:
+        """Take in the patterns of some prompts."""
+        labels = list(prompts.positions)
+        index = torch.stack([prompts.positions[label] for label in labels])
+        each = torch.arange(len(prompts), device=index.device)
+        between = patterns[:, :, each, index[:, None], index[None]].flatten(0, 1)
+        for (q, query), (k, key) in product(enumerate(labels), repeat=2):
+            mean = self._means.setdefault((query, key), RunningMean(len(self._heads)))
+            mean.add(between[:, q, k])
+            if (index[k] <= index[q]).any():
+                self._possible.add((query, key))
+        for label, at in prompts.positions.items():
+            self._depth.setdefault(label, RunningMean(1)).add(at[None])
+
+    def table(self) -> pa.Table:
+        """`tables.ATTENTION` without `step`; labels in the order of their mean position.
+
+        Keys that come after their query in every prompt are left out: a causal model cannot attend
+        to them.
+        """
+        labels = sorted(
+            self._depth, key=lambda label: (float(self._depth[label].mean), label == "end", label)
+        )
+        pairs = [pair for pair in product(labels, repeat=2) if pair in self._possible]
+        queries, keys = zip(*pairs, strict=True)
+        layers, heads = np.repeat(self._heads, len(pairs), axis=0).T
+        means = [self._means[pair] for pair in pairs]
+        return pa.table(
+            {
+                "layer": layers,
+                "head": heads,
+                "query": queries * len(self._heads),
+                "key": keys * len(self._heads),
+                "value": torch.stack([m.mean for m in means], 1).flatten().float().numpy(),
+                "std_error": torch.stack([m.std_error for m in means], 1).flatten().float().numpy(),
+            },
+            schema=ATTENTION.remove(ATTENTION.get_field_index("step")),
+        )
