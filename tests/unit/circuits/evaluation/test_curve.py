@@ -3,14 +3,13 @@
 import numpy as np
 import pytest
 
-from timelapse.circuits.recovery import Replicated
 from timelapse.circuits.size_curve import Curve, first_reaching
 
 
-def curve(sizes: list[int], shares: list[float], samples: list[list[float]] | None = None) -> Curve:
+def curve(sizes: list[int], shares: list[float], *resamples: list[float]) -> Curve:
     """Circuits of the first edges of 20."""
     circuits = np.arange(20) < np.array(sizes)[:, None]
-    return Curve(sizes, circuits, Replicated(np.array(shares), np.array(samples or [shares])))
+    return Curve(sizes, circuits, np.array([shares, *resamples]))
 
 
 def test_the_first_size_that_reaches_a_threshold_is_found_in_curves_that_fall_again() -> None:
@@ -36,14 +35,15 @@ def test_joined_curves_are_in_the_order_of_their_sizes() -> None:
     joined = curve([1, 8], [0.1, 0.9]).joined(curve([3, 5], [0.2, 0.8]))
     assert list(joined.sizes) == [1, 3, 5, 8]
     np.testing.assert_array_equal(joined.circuits.sum(1), [1, 3, 5, 8])
-    np.testing.assert_array_equal(joined.shares.value, [0.1, 0.2, 0.8, 0.9])
-    np.testing.assert_array_equal(joined.shares.replicates, [[0.1, 0.2, 0.8, 0.9]])
+    np.testing.assert_array_equal(joined.shares, [[0.1, 0.2, 0.8, 0.9]])
 
 
 def test_the_smallest_size_varies_with_the_sample() -> None:
-    found = curve([2, 4, 8], [0.3, 0.8, 1.0], [[0.9, 0.9, 1.0], [0.2, 0.7, 1.0]])
+    samples = [[0.9, 0.9, 1.0], [0.3, 0.8, 1.0], [0.2, 0.7, 1.0]]
+    found = curve([2, 4, 8], samples[1], *samples)
     sizes = found.smallest(0.8, np.ones(20))
     assert sizes.value == 4
-    np.testing.assert_array_equal(sizes.replicates, [2, 8])
+    low, high = np.quantile([2, 4, 8], [0.025, 0.975])
+    assert (sizes.low, sizes.high) == pytest.approx((low, high))
     assert found.smallest(0.8, np.full(20, 0.25)).value == pytest.approx(1)
     assert np.isnan(found.smallest(1.2, np.ones(20)).value)

@@ -13,17 +13,17 @@ import pyarrow as pa
 from jaxtyping import Bool, Float
 from transformer_lens.model_bridge import TransformerBridge
 
-from timelapse.circuits.comparison.circuit_sets import half_weights
 from timelapse.circuits.edge_samples import EdgeSamples
 from timelapse.circuits.graph import GraphShape
 from timelapse.circuits.intervention.evaluate import circuit_measure
-from timelapse.circuits.recovery import Recovery, Replicated
+from timelapse.circuits.recovery import Recovery
 from timelapse.circuits.score_tables import ScoredEdges
 from timelapse.circuits.selection import choose
 from timelapse.circuits.settings import Settings
 from timelapse.errors import UserError
 from timelapse.models.prompts import Prompts
 from timelapse.seeds import generator
+from timelapse.stats import Interval, bootstrap_interval, half_weights
 from timelapse.tables import COMPARISON
 
 CROSS_STEP = "cross_faithfulness"
@@ -170,7 +170,7 @@ def recovered(
     place: Place,
     circuits: Bool[np.ndarray, "circuit edge"],
     settings: Settings,
-) -> Replicated:
+) -> Interval:
     """The shares of the logit difference that circuits recover, pooled over the corruptions."""
     nothing = np.zeros((1, len(shape.edges)), dtype=bool)
     run = np.concatenate([nothing, ~nothing, circuits])
@@ -182,7 +182,8 @@ def recovered(
         axis=0,
     )
     random = generator(place.seed, "transfer", place.task)
-    return Recovery(measured[1], measured[0], random, place.resamples).of(measured[2:])
+    recovery = Recovery(measured[1], measured[0], random, place.resamples)
+    return bootstrap_interval(recovery.of(measured[2:]))
 
 
 def comparison_rows(**columns: Sequence[object] | Float[np.ndarray, "row"]) -> pa.Table:

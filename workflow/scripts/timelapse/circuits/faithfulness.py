@@ -16,12 +16,13 @@ from transformer_lens.model_bridge import TransformerBridge
 from timelapse.circuits.graph import GraphShape
 from timelapse.circuits.intervention.evaluate import circuit_measure
 from timelapse.circuits.reachability import wiring
-from timelapse.circuits.recovery import Recovery, Replicated
+from timelapse.circuits.recovery import Recovery
 from timelapse.circuits.selection import Selection, choose
 from timelapse.circuits.settings import Settings
 from timelapse.circuits.size_curve import FRACTIONS, Curve, area, first_reaching, sizes_at, widths
 from timelapse.models.prompts import Prompts
 from timelapse.seeds import generator
+from timelapse.stats import Interval, bootstrap_interval
 from timelapse.tables import CIRCUIT_QUALITY, FAITHFULNESS
 
 THRESHOLDS = (0.5, 0.8, 0.9, 0.95)
@@ -86,8 +87,8 @@ def faithfulness(
 
     width = widths(shape, bridge.cfg.d_model, bridge.cfg.d_head)
     quality = {
-        "CMD": Replicated.of(lambda f: area(FRACTIONS, np.abs(1 - f)), kept),
-        "CPR": Replicated.of(lambda f: area(FRACTIONS, f), signed),
+        "CMD": bootstrap_interval(area(FRACTIONS, np.abs(1 - kept)), bounds=(0, np.inf)),
+        "CPR": bootstrap_interval(area(FRACTIONS, signed)),
         "minimality": _minimality(curve, shape, lambda circuits: recovery.of(measure(circuits))),
         **{
             f"size_{100 * share:.0f}": curve.smallest(share, np.ones_like(width))
@@ -95,13 +96,14 @@ def faithfulness(
         },
         f"weighted_size_{100 * SUFFICIENT:.0f}": curve.smallest(SUFFICIENT, width),
     }
+    faithful = bootstrap_interval(kept)
     by_fraction = {
         "fraction": FRACTIONS,
         "n_edges": strongest.sum(1),
-        "faithfulness": kept.value,
-        "ci_low": kept.low,
-        "ci_high": kept.high,
-        "completeness": left.value,
+        "faithfulness": faithful.value,
+        "ci_low": faithful.low,
+        "ci_high": faithful.high,
+        "completeness": left[0],
         "weighted_size": strongest @ width,
     }
     by_measure = {
@@ -127,21 +129,20 @@ def _circuits(
 
 
 def _minimality(
-    curve: Curve, shape: GraphShape, recovered: Callable[[_Circuits], Replicated]
-) -> Replicated:
+    curve: Curve,
+    shape: GraphShape,
+    recovered: Callable[[_Circuits], Float[np.ndarray, "sample circuit"]],
+) -> Interval:
     """How much the most dispensable node of the smallest sufficient circuit matters.
 
     The largest circuit is taken if none suffices; NaN if it has neither head nor MLP.
     """
-    place = int(first_reaching(curve.shares.value, SUFFICIENT))
+    place = int(first_reaching(curve.shares[0], SUFFICIENT))
     lesioned = _without_each_node(curve.circuits[place], shape)
     if not len(lesioned):
-        return Replicated.of(lambda f: np.full_like(f[..., place], np.nan), curve.shares)
-    return Replicated.of(
-        lambda f, without: np.abs(f[..., place, None] - without).min(-1),
-        curve.shares,
-        recovered(lesioned),
-    )
+        return bootstrap_interval(np.full_like(curve.shares[:, place], np.nan))
+    changes = np.abs(curve.shares[:, place, None] - recovered(lesioned))
+    return bootstrap_interval(changes.min(-1), bounds=(0, np.inf))
 
 
 def _without_each_node(circuit: Bool[np.ndarray, "edge"], shape: GraphShape) -> _Circuits:

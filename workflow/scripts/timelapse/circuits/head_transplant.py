@@ -16,12 +16,13 @@ from transformer_lens.model_bridge import TransformerBridge
 
 from timelapse.circuits.cross_checkpoint import Place, comparison_rows
 from timelapse.circuits.graph import GraphShape
-from timelapse.circuits.recovery import Recovery, Replicated
+from timelapse.circuits.recovery import Recovery
 from timelapse.models import hooks
 from timelapse.models.hooks import Recorder
 from timelapse.models.metric import last_logits, logit_difference
 from timelapse.models.prompts import Prompts
 from timelapse.seeds import generator
+from timelapse.stats import bootstrap_interval
 
 TRANSPLANT = "head_transplant"
 
@@ -59,9 +60,8 @@ def transplants(
     at_host, at_donor, *patched = np.concatenate(found, axis=1)
     random = generator(place.seed, "transfer", place.task)
     recovery = Recovery(at_donor, at_host, random, place.resamples)
-    shares = recovery.of(np.stack(patched))
-    if not recovery.defined:
-        shares = Replicated.of(lambda values: np.full_like(values, np.nan), shares)
+    samples = recovery.of(np.stack(patched))
+    shares = bootstrap_interval(samples if recovery.defined else np.full_like(samples, np.nan))
     heads = [source.name for source in shape.sources if source.kind == "head"]
     n = len(heads)
     return comparison_rows(

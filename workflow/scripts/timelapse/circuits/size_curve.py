@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int
 
 from timelapse.circuits.graph import GraphShape
 from timelapse.circuits.reachability import wiring
-from timelapse.circuits.recovery import Replicated
+from timelapse.stats import Interval, bootstrap_interval
 
 REFINED = 8
 """Further sizes between the largest that does not suffice and the smallest that does."""
@@ -24,12 +24,12 @@ class Curve:
     Attributes:
         sizes: how many edges were chosen before pruning.
         circuits: the circuits.
-        shares: what each recovers of the logit difference.
+        shares: what each recovers of the metric, in the sample of prompts and its resamples.
     """
 
     sizes: Sequence[int]
     circuits: Bool[np.ndarray, "size edge"]
-    shares: Replicated
+    shares: Float[np.ndarray, "sample size"]
 
     def joined(self, other: "Curve") -> "Curve":
         """Both curves in one."""
@@ -38,9 +38,7 @@ class Curve:
         return Curve(
             [sizes[place] for place in order],
             np.concatenate([self.circuits, other.circuits])[order],
-            Replicated.of(
-                lambda *both: np.concatenate(both, axis=-1)[..., order], self.shares, other.shares
-            ),
+            np.concatenate([self.shares, other.shares], axis=-1)[..., order],
         )
 
     def between(self, thresholds: Sequence[float]) -> list[int]:
@@ -50,17 +48,18 @@ class Curve:
         """
         found: set[int] = set()
         for threshold in thresholds:
-            place = int(first_reaching(self.shares.value, threshold))
+            place = int(first_reaching(self.shares[0], threshold))
             if place > 0:
                 low, high = self.sizes[place - 1 : place + 1]
                 steps = np.geomspace(low, high, REFINED + 2)[1:-1]
                 found.update(int(size) for size in steps.round() if low < size < high)
         return sorted(found)
 
-    def smallest(self, threshold: float, weights: Float[np.ndarray, "edge"]) -> Replicated:
+    def smallest(self, threshold: float, weights: Float[np.ndarray, "edge"]) -> Interval:
         """The summed weight of the smallest circuit that reaches a threshold; NaN if none does."""
         summed = np.append(self.circuits @ weights, np.nan)
-        return Replicated.of(lambda shares: summed[first_reaching(shares, threshold)], self.shares)
+        sizes = summed[first_reaching(self.shares, threshold)]
+        return bootstrap_interval(sizes, bounds=(0, weights.sum()))
 
 
 def first_reaching(

@@ -4,11 +4,11 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Bool, Float, Int
 
-from timelapse.circuits.comparison.bootstrap import interval, resampling_weights
 from timelapse.circuits.edge_samples import EdgeSamples
 from timelapse.circuits.graph import GraphShape
 from timelapse.circuits.reachability import wiring
 from timelapse.seeds import generator
+from timelapse.stats import bootstrap_interval, resampling_weights
 from timelapse.tables import HEADS
 
 SMALLEST = 0.02
@@ -52,11 +52,11 @@ def head_table(
         `tables.HEADS`.
     """
     random = generator(seed, "bootstrap", task)
-    weights = resampling_weights(len(samples.examples), n_resamples, random)
+    weights = resampling_weights(len(samples.examples), n_resamples, random).astype(np.float32)
     leaving = _leaving(shape)
     sums = np.stack([weights @ (samples.pooled(step) @ leaving) for step in samples.steps], 1)
     effects, scores = np.abs(sums[0, :, 0]), sums[..., 1:]
-    values = interval(scores)
+    values = bootstrap_interval(scores)
     labels = head_labels(scores, effects)
     heads = [source for source in shape.sources if source.kind == "head"]
     n_steps = len(samples.steps)
@@ -104,7 +104,7 @@ def head_labels(
 def _present(
     scores: Float[np.ndarray, "resample step head"], floor: Float[np.ndarray, "step 1"]
 ) -> Bool[np.ndarray, "step head"]:
-    value, low, high = interval(scores)
+    value, low, high = bootstrap_interval(scores)
     return (np.abs(value) >= floor) & ((low > 0) | (high < 0))
 
 

@@ -25,7 +25,7 @@ def split_half_nulls(
 
     Args:
         samples: the scores of one checkpoint's prompts.
-        weights: from `halves.half_weights`.
+        weights: from `stats.half_weights`.
         shape: the graph.
         n: the size of the circuits before pruning.
     """

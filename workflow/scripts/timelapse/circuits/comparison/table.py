@@ -9,17 +9,10 @@ import numpy as np
 import pyarrow as pa
 from jaxtyping import Float
 
-from timelapse.circuits.comparison.bootstrap import (
-    Resampled,
-    interval,
-    resampling_weights,
-    slices,
-)
 from timelapse.circuits.comparison.circuit_sets import (
     Circuits,
     Pairs,
     compared_steps,
-    half_weights,
     pairs_across,
     pairs_from_first,
     pairs_within,
@@ -32,9 +25,11 @@ from timelapse.circuits.comparison.measures import (
     relative_share,
 )
 from timelapse.circuits.comparison.nulls import split_half_nulls
+from timelapse.circuits.comparison.resampled_scores import ResampledScores, slices
 from timelapse.circuits.edge_samples import EdgeSamples
 from timelapse.circuits.graph import GraphShape
 from timelapse.seeds import generator
+from timelapse.stats import bootstrap_interval, half_weights, resampling_weights
 from timelapse.tables import COMPARISON
 
 MEMORY = 64 * 2**20
@@ -74,10 +69,10 @@ class _Task:
         n_examples = len(samples.examples)
         weights = resampling_weights(
             n_examples, settings.resamples, generator(settings.seed, "bootstrap", name)
-        )
+        ).astype(np.float32)
         halves = half_weights(n_examples, settings.splits, generator(settings.seed, "halves", name))
         self.name, self._shape, self._edges = name, shape, settings.edges
-        self._resampled = Resampled(len(samples.steps), len(weights), samples.n_edges)
+        self._resampled = ResampledScores(len(samples.steps), len(weights), samples.n_edges)
         self.nulls: list[dict[str, float]] = []
         for place, step in enumerate(samples.steps):
             scores = samples.pooled(step)
@@ -158,7 +153,7 @@ def _rows(block: _Block, task: _Task, steps: np.ndarray) -> pa.Table:
     values[RELATIVE] = relative_share(values["weight_share"], values["weight_share_chance"], own)
     parts = []
     for name, sampled in values.items():
-        value, low, high = interval(sampled, bounds(name))
+        value, low, high = bootstrap_interval(sampled, bounds(name))
         if name == RELATIVE:
             null = np.where(np.isfinite(value), 1.0, np.nan)
         else:

@@ -6,23 +6,13 @@ import numpy as np
 import pytest
 from circuits.comparison.handmade import FOUR_HEADS, path, row, samples_of
 
-from timelapse.circuits.comparison.circuit_sets import half_weights
 from timelapse.circuits.comparison.measures import OVERLAPS
 from timelapse.circuits.comparison.nulls import split_half_nulls
+from timelapse.stats import half_weights
 
 STRONG = row(FOUR_HEADS, {**path("a0.h0", "a1.h1", score=-3.0), **path("a1.h2", score=2.0)})
 N_KEPT = 5
 RANDOM = np.random.default_rng(0)
-
-
-@pytest.mark.parametrize("n_examples", [8, 9])
-def test_halves_are_disjoint_and_equally_large(n_examples: int) -> None:
-    weights = half_weights(n_examples, 20, RANDOM)
-    assert weights.shape == (20, 2, n_examples)
-    assert ((weights > 0).sum(-1) == 4).all()
-    assert not (weights > 0).all(1).any()
-    assert weights.sum(-1) == pytest.approx(np.ones((20, 2)))
-    assert len(np.unique(weights[:, 0], axis=0)) > 10
 
 
 def test_one_prompt_has_no_halves() -> None:
