@@ -21,7 +21,7 @@ from transformers import AutoModelForCausalLM, GPTNeoConfig, PreTrainedModel
 
 from timelapse.errors import UserError
 from timelapse.models import hooks
-from timelapse.models.metric import logit_difference
+from timelapse.models.metric_values import logit_difference
 from timelapse.models.prompts import Prompts
 from timelapse.probes.patching.clean_corrupted import run_both
 from timelapse.probes.patching.fast_decoder import Decoder

@@ -18,7 +18,7 @@ from timelapse.circuits.selection import choose, prune
 from timelapse.circuits.settings import Settings
 from timelapse.circuits.size_curve import FRACTIONS, sizes_at
 from timelapse.errors import UserError
-from timelapse.models.metric import last_logits, logit_difference
+from timelapse.models.metric_values import last_logits, logit_difference
 from timelapse.models.prompts import Prompts
 from timelapse.tables import CIRCUIT_QUALITY, FAITHFULNESS
 

@@ -25,7 +25,7 @@ from timelapse.circuits.graph import GraphShape
 from timelapse.circuits.intervention.ablation import Ablation, mean, resample, zero
 from timelapse.circuits.intervention.forward import logit_differences
 from timelapse.circuits.model_check import graph_shape
-from timelapse.models.metric import last_logits, logit_difference
+from timelapse.models.metric_values import last_logits, logit_difference
 from timelapse.models.prompts import Prompts
 
 QWEN = Qwen3Config(

@@ -20,7 +20,7 @@ from timelapse.circuits.score_tables import ScoredEdges
 from timelapse.circuits.selection import choose
 from timelapse.circuits.settings import Settings
 from timelapse.errors import UserError
-from timelapse.models.metric import last_logits, logit_difference
+from timelapse.models.metric_values import last_logits, logit_difference
 from timelapse.tables import COMPARISON, EDGE_SAMPLES
 
 SHAPE = GraphShape(n_layers=2, n_heads=2, n_kv_heads=2)

@@ -19,7 +19,7 @@ from timelapse.circuits.graph import GraphShape
 from timelapse.circuits.recovery import Recovery
 from timelapse.models import hooks
 from timelapse.models.hooks import Recorder
-from timelapse.models.metric import last_logits, logit_difference
+from timelapse.models.metric_values import last_logits, logit_difference
 from timelapse.models.prompts import Prompts
 from timelapse.seeds import generator
 from timelapse.stats import bootstrap_interval

@@ -20,7 +20,7 @@ from timelapse.circuits.intervention.forward import logit_differences
 from timelapse.errors import UserError
 from timelapse.models import hooks
 from timelapse.models.hooks import Recorder
-from timelapse.models.metric import last_logits, logit_difference
+from timelapse.models.metric_values import last_logits, logit_difference
 from timelapse.models.prompts import Prompts
 
 _REMEDY = "Leave the circuit out of this model's study: attribution knows decoders whose attention "

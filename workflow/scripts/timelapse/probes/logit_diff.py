@@ -20,7 +20,7 @@ from transformer_lens.model_bridge import TransformerBridge
 from timelapse.activations.source import CLEAN, Need, Source
 from timelapse.errors import UserError
 from timelapse.models import hooks
-from timelapse.models.metric import logit_difference
+from timelapse.models.metric_values import logit_difference
 from timelapse.models.norms import Norm
 from timelapse.models.prompts import Prompts
 from timelapse.running_mean import RunningMean

@@ -7,7 +7,7 @@ import torch
 from transformers import PreTrainedModel
 
 from timelapse import tables
-from timelapse.models.metric import logit_difference
+from timelapse.models.metric_values import logit_difference
 from timelapse.models.prompts import Prompts
 from timelapse.running_mean import RunningMean
 

@@ -11,7 +11,7 @@ from transformer_lens.model_bridge import TransformerBridge
 from timelapse.models import hooks
 from timelapse.models.fused_optimizer import fused_activations
 from timelapse.models.hooks import Hook, Recorder
-from timelapse.models.metric import logit_difference_of_stream
+from timelapse.models.metric import LOGIT_DIFF
 from timelapse.models.prefix_cache import Prefix
 from timelapse.models.prompts import Prompts
 
@@ -127,5 +127,5 @@ class Passes:
         ):
             stream = self.prefix.run(self.bridge, tokens)
         answer, foils = self.prompts.answer, self.prompts.foils
-        measure = logit_difference_of_stream(self.bridge, stream[:, -1], answer, foils)
+        measure = LOGIT_DIFF.value_of_stream(self.bridge, stream[:, -1], answer, foils)
         return Pass(recorder, measure)

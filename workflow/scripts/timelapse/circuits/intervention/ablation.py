@@ -18,7 +18,7 @@ from timelapse.circuits import settings
 from timelapse.circuits.graph import GraphShape
 from timelapse.models import hooks
 from timelapse.models.hooks import Recorder
-from timelapse.models.metric import last_logits
+from timelapse.models.metric_values import last_logits
 from timelapse.models.prefix_cache import Prefix
 from timelapse.models.prompts import Prompts
 

@@ -12,7 +12,7 @@ from timelapse.circuits.graph import GraphShape
 from timelapse.circuits.intervention.ablation import Ablation, ablated_batches
 from timelapse.circuits.intervention.forward import logit_differences
 from timelapse.circuits.settings import Settings
-from timelapse.models.metric import last_logits, logit_difference
+from timelapse.models.metric_values import last_logits, logit_difference
 from timelapse.models.prompts import Prompts
 
 

@@ -16,7 +16,7 @@ from timelapse.circuits.intervention.ablation import Ablation, ablated_batches
 from timelapse.circuits.intervention.forward import logit_differences
 from timelapse.circuits.scores import PromptScores
 from timelapse.circuits.settings import Settings
-from timelapse.models.metric import last_logits, logit_difference
+from timelapse.models.metric_values import last_logits, logit_difference
 from timelapse.models.prompts import Prompts
 
 

@@ -24,7 +24,7 @@ from timelapse.circuits.intervention.ablation import Ablation
 from timelapse.circuits.intervention.projection import Projection
 from timelapse.models import hooks
 from timelapse.models.fused_optimizer import fused_activations
-from timelapse.models.metric import logit_difference
+from timelapse.models.metric_values import logit_difference
 from timelapse.models.prompts import Prompts
 
 ROWS = 100

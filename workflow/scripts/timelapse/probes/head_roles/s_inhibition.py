@@ -18,7 +18,7 @@ from transformer_lens.model_bridge import TransformerBridge
 
 from timelapse.models import hooks
 from timelapse.models.hooks import Recorder
-from timelapse.models.metric import last_logits
+from timelapse.models.metric_values import last_logits
 from timelapse.models.norms import Norm
 from timelapse.models.prompts import Prompts
 from timelapse.probes.head_roles.repeated_tokens import answer_mentions, foil_mentions

@@ -11,7 +11,7 @@ from transformer_lens.model_bridge import TransformerBridge
 from timelapse.errors import UserError
 from timelapse.models import hooks
 from timelapse.models.hooks import Recorder
-from timelapse.models.metric import last_logits, logit_difference
+from timelapse.models.metric_values import last_logits, logit_difference
 from timelapse.models.prompts import Prompts
 from timelapse.probes.patching.grid import HOOKS
 
