@@ -1,0 +1,369 @@
+"""Every probe, declared once: what measures, what it needs, which tables it fills, what it costs.
+
+Rules, the config, requests for memory and time, verification and the documentation read this. To
+add a probe: write its function, declare it here, and give it a stanza in `rules/probes.smk`.
+
+Nothing heavy is imported here: functions are named by their import path, `module:function`. A
+probe's function measures one checkpoint. It is given, by name, whichever of these it has a
+parameter for, and returns a table for each of its `tables`, without the column `step`:
+
+| parameter | value |
+|---|---|
+| `bridge`, `model` | the checkpoint in TransformerLens' bridge, or by itself; see `Probe.model` |
+| `source` | a `Source` of the activations that `Probe.needs` names |
+| `prompts` | the prompts as `Sequence[Prompts]`, buckets of one length |
+| `batch_size` | prompts run at a time; halved where memory runs out |
+| `settings` | the probe's settings, an instance of `Probe.settings` |
+| any field of the settings | its value |
+| `step`, `steps` | the checkpoint's step; those of the part |
+| `task`, `corruptions` | the task's name, and the names of its corruptions |
+| `method` | the study's first method of scoring edges |
+| `seed` | the study's |
+| `dataset` | the path of the dataset |
+| `inputs` | the files of `Probe.reads`: (task, table) -> paths |
+| `prepared` | what `Probe.prepare` returned |
+
+`Probe.prepare`, where a probe has one, is called once for all checkpoints of a part, with the same
+parameters; `bridge` and `source` are then those of the run's first checkpoint.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
+
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict, Field
+
+from timelapse import tables
+
+Method = Literal[
+    "EAP",
+    "EAP-IG",
+    "EAP-IG-activations",
+    "clean-corrupted",
+    "node",
+    "exact",
+    "node-ablation",
+    "ACDC",
+]
+Ablation = Literal["resample", "mean", "zero"]
+Batch = Literal["auto"] | Annotated[int, Field(ge=1, le=1_000_000)]
+Head = Annotated[str, Field(pattern=r"^a[0-9]{1,4}\.h[0-9]{1,4}$")]
+Row = Annotated[int, Field(ge=0, le=10_000_000)]
+
+
+class ProbeSettings(BaseModel):
+    """What a study can set of every probe; enough for most.
+
+    Attributes:
+        prompts: how many of the task's prompts are measured; all if there are fewer.
+        batch: prompts in one forward pass. auto: 100, on a GPU that many for every 8 GiB of its
+            memory. Halved where memory runs out.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    prompts: int = Field(408, ge=1, le=10_000_000)
+    """How many of the task's test prompts are measured; all if there are fewer."""
+    batch: Batch = "auto"
+    """Prompts in one forward pass. auto: 100, on a GPU that many for every 8 GiB of its memory.
+    Halved where memory runs out."""
+
+
+class LogitDiffSettings(ProbeSettings):
+    """The logit difference by stream, layer and head."""
+
+    prompts: int = Field(204, ge=1, le=10_000_000)
+    """How many of the task's test prompts are measured; all if there are fewer."""
+
+
+class PatchingSettings(ProbeSettings):
+    """What clean activations restore in corrupted prompts."""
+
+    prompts: int = Field(48, ge=1, le=10_000_000)
+    """How many of the task's test prompts are measured; all if there are fewer."""
+
+
+class AttentionSettings(ProbeSettings):
+    """Where heads attend, and which have changed where they attend since step 0."""
+
+    prompts: int = Field(204, ge=1, le=10_000_000)
+    """How many of the task's test prompts are measured; all if there are fewer."""
+    heads: tuple[Head, ...] = ()
+    """Heads whose whole patterns are kept, such as a3.h1."""
+    examples: Annotated[tuple[Row, ...], Field(min_length=1)] = (0,)
+    """The measured prompts on which they are kept, counted from 0."""
+    resamples: int = Field(1000, ge=1, le=100_000)
+    """Resamples of the bootstrap over prompts."""
+
+
+class HeadRolesSettings(ProbeSettings):
+    """How much of a previous-token head, an induction head, a name mover ... each head is."""
+
+    prompts: int = Field(108, ge=1, le=10_000_000)
+    """How many of the task's test prompts are measured; all if there are fewer."""
+    sequences: int = Field(32, ge=1, le=100_000)
+    """Sequences of random words that are repeated."""
+    length: int = Field(50, ge=3, le=16_384)
+    """Words in the longest; fewer if the model's context is short."""
+
+
+class LogitLensSettings(ProbeSettings):
+    """What the model would predict if it stopped at each layer."""
+
+    prompts: int = Field(204, ge=1, le=10_000_000)
+    """How many of the task's test prompts are measured; all if there are fewer."""
+    top: int = Field(5, ge=1, le=1000)
+    """How many of the likeliest tokens of a layer are kept."""
+
+
+class EdgesSettings(ProbeSettings):
+    """The score of every edge between the parts of the model."""
+
+    prompts: int = Field(108, ge=2, le=10_000_000)
+    """How many of the task's test prompts are measured; all if there are fewer."""
+    methods: Annotated[tuple[Method, ...], Field(min_length=1)] = ("EAP-IG",)
+    """How edges are scored. Circuits are chosen, measured and compared by the first, which is not
+    `node`."""
+    ig_steps: int = Field(5, ge=1, le=1000)
+    """Points of integrated gradients."""
+    ablation: Ablation = "resample"
+    """What parts that are switched off write in exact, node-ablation and ACDC: what they write for
+    the corrupted prompt, its mean over corrupted prompts, or nothing."""
+    keep: float = Field(0.8, gt=0, le=1)
+    """Share of the metric that the circuit of node-ablation keeps."""
+    threshold: float = Field(0.01, ge=0, le=1000)
+    """Share of the metric that an edge dropped by ACDC may cost."""
+    positions: bool = False
+    """Whether scores are also kept by labelled position (edges_by_position). Only EAP, EAP-IG,
+    EAP-IG-activations, clean-corrupted and node split theirs; exact, node-ablation and ACDC have no
+    rows there."""
+
+
+class FaithfulnessSettings(ProbeSettings):
+    """How much of the behaviour the circuits of a method keep."""
+
+    prompts: int = Field(60, ge=2, le=10_000_000)
+    """How many of the task's validation prompts are measured; all if there are fewer."""
+    ablation: Ablation = "resample"
+    """What edges outside the circuit carry: what their source writes for the corrupted prompt, its
+    mean over corrupted prompts, or nothing."""
+
+
+class Comparison(ProbeSettings):
+    """How circuits are compared over checkpoints and tasks: the study's `comparison`."""
+
+    prompts: int = Field(60, ge=2, le=10_000_000)
+    """How many of the task's validation prompts are measured; all if there are fewer."""
+    edges: int = Field(50, ge=1, le=1_000_000_000)
+    """Edges of every compared circuit before pruning; fewer than the model has."""
+    checkpoints: int = Field(24, ge=2, le=1000)
+    """How many checkpoints are compared with each other at most, evenly spread."""
+    resamples: int = Field(200, ge=2, le=100_000)
+    """Resamples of the bootstrap over prompts."""
+    splits: int = Field(50, ge=1, le=10_000)
+    """Random halvings of the prompts for the split-half null."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What the cost of a probe depends on besides its settings.
+
+    Attributes:
+        layers: of the model.
+        heads: in a layer.
+        edges: in the model's graph.
+        length: tokens of a prompt.
+        corruptions: of the task.
+        compared: checkpoints whose circuits are compared.
+        tasks: that the run is evaluated on.
+    """
+
+    layers: int
+    heads: int
+    edges: int
+    length: int
+    corruptions: int
+    compared: int = 0
+    tasks: int = 1
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A measurement of checkpoints on a task.
+
+    Attributes:
+        name: of the probe, and of its rule.
+        function: measures a checkpoint, `module:function`.
+        tables: the tables that it fills, and their schemas.
+        settings: what a study can set.
+        message: what a job does, for the log of a run.
+        passes: forward passes that a batch of prompts takes, from the settings and `Work`; a pass
+            back counts as two.
+        prepare: called once before the checkpoints are measured.
+        optional: tables that are filled only where a setting is truthy, by that setting.
+        needs: which activations are read, from a model's config: `module:function`.
+        model: what the function is given: TransformerLens' bridge, or the model alone, which saves
+            importing TransformerLens.
+        split: which prompts are measured.
+        reads: tables of other probes that it reads, of the same task and part.
+        first: whether it also needs the run's first checkpoint.
+        compared: whether only the checkpoints whose circuits are compared are measured, with the
+            circuits of all of them, on all tasks, at hand.
+        circuits: whether it is left out where a run has `circuits: false`.
+        code: further functions that its results depend on, from the settings.
+    """
+
+    name: str
+    function: str
+    tables: Mapping[str, pa.Schema]
+    message: str
+    passes: Callable[[Any, Work], float]
+    settings: type[ProbeSettings] = ProbeSettings
+    prepare: str | None = None
+    optional: Mapping[str, str] = field(default_factory=dict)
+    needs: str | None = None
+    model: Literal["bridge", "transformers"] = "bridge"
+    split: Literal["test", "validation"] = "test"
+    reads: tuple[str, ...] = ()
+    first: bool = False
+    compared: bool = False
+    circuits: bool = False
+    code: Callable[[Any], tuple[str, ...]] = lambda settings: ()
+
+    def filled(self, settings: ProbeSettings) -> tuple[str, ...]:
+        """The names of the tables that it fills with these settings."""
+        left_out = {
+            name for name, setting in self.optional.items() if not getattr(settings, setting)
+        }
+        return tuple(name for name in self.tables if name not in left_out)
+
+
+def _of_methods(settings: EdgesSettings, work: Work) -> float:
+    """Forward passes of all methods that score edges."""
+    passes = {
+        "exact": work.edges,
+        "ACDC": work.edges,
+        "node-ablation": 3 * work.layers * work.heads,
+    }
+    each = (passes.get(method, 3 * settings.ig_steps) for method in settings.methods)
+    return work.corruptions * sum(each)
+
+
+_ALL = (
+    Probe(
+        name="win_rate",
+        function="timelapse.probes.win_rate:win_rate",
+        model="transformers",
+        tables={"win_rate": tables.WIN_RATE},
+        message="Measuring the win rate",
+        passes=lambda settings, work: 2,
+    ),
+    Probe(
+        name="logit_diff",
+        function="timelapse.probes.logit_diff:logit_diff",
+        needs="timelapse.probes.logit_diff:needs",
+        tables={"logit_diff": tables.LOGIT_DIFF},
+        settings=LogitDiffSettings,
+        message="Decomposing the logit difference",
+        passes=lambda settings, work: 2,
+    ),
+    Probe(
+        name="patching",
+        function="timelapse.probes.patching.probe:patching",
+        tables={"patching": tables.PATCHING},
+        settings=PatchingSettings,
+        message="Patching clean activations into corrupted prompts",
+        # A cell runs what comes after its layer: half of the model on average.
+        passes=lambda settings, work: (
+            work.corruptions * work.layers * (3 * work.length + 5 * work.heads) / 2
+        ),
+    ),
+    Probe(
+        name="attention",
+        function="timelapse.probes.attention:attention",
+        prepare="timelapse.probes.attention:first_attention",
+        needs="timelapse.probes.attention_patterns:needs",
+        tables={
+            "attention": tables.ATTENTION,
+            "attention_change": tables.ATTENTION_CHANGE,
+            "attention_pattern": tables.ATTENTION_PATTERN,
+        },
+        optional={"attention_pattern": "heads"},
+        settings=AttentionSettings,
+        message="Reading the attention of heads",
+        passes=lambda settings, work: 2,
+        first=True,
+    ),
+    Probe(
+        name="head_roles",
+        function="timelapse.probes.head_roles.probe:head_roles",
+        needs="timelapse.probes.head_roles.name_movers:needs",
+        tables={"head_roles": tables.HEAD_ROLES},
+        settings=HeadRolesSettings,
+        message="Scoring heads for their roles",
+        passes=lambda settings, work: 3,
+    ),
+    Probe(
+        name="logit_lens",
+        function="timelapse.probes.logit_lens:logit_lens",
+        needs="timelapse.probes.logit_lens:needs",
+        tables={"logit_lens": tables.LOGIT_LENS, "logit_lens_top": tables.LOGIT_LENS_TOP},
+        settings=LogitLensSettings,
+        message="Reading layers through the logit lens",
+        passes=lambda settings, work: 3,
+    ),
+    Probe(
+        name="edges",
+        function="timelapse.circuits.edges_probe:edges",
+        tables={
+            "edges": tables.EDGES,
+            "edge_samples": tables.EDGE_SAMPLES,
+            "edges_by_position": tables.EDGES_BY_POSITION,
+        },
+        optional={"edges_by_position": "positions"},
+        settings=EdgesSettings,
+        message="Scoring the edges of the model",
+        passes=_of_methods,
+        circuits=True,
+    ),
+    Probe(
+        name="faithfulness",
+        function="timelapse.circuits.faithfulness_probe:measure_faithfulness",
+        prepare="timelapse.circuits.faithfulness_probe:read_edges",
+        tables={"faithfulness": tables.FAITHFULNESS, "circuit_quality": tables.CIRCUIT_QUALITY},
+        settings=FaithfulnessSettings,
+        message="Measuring how faithful circuits are",
+        # A curve over ten sizes, with complements and by sign, and what is searched in between.
+        passes=lambda settings, work: work.corruptions * 64,
+        split="validation",
+        reads=("edges",),
+        circuits=True,
+    ),
+    Probe(
+        name="transfer",
+        function="timelapse.circuits.transfer_probe:measure_transfer",
+        prepare="timelapse.circuits.transfer_probe:read_circuits",
+        tables={"transfer": tables.COMPARISON},
+        settings=Comparison,
+        message="Running circuits in other checkpoints",
+        # Circuits of all compared checkpoints and tasks, those of halves, heads moved both ways.
+        passes=lambda settings, work: (
+            work.corruptions * (work.compared + 2 * (work.tasks - 1) + 22)
+            + 2 * work.layers * work.heads
+        ),
+        split="validation",
+        reads=("edges", "edge_samples"),
+        first=True,
+        compared=True,
+        circuits=True,
+    ),
+)
+
+PROBES: Mapping[str, Probe] = {probe.name: probe for probe in _ALL}
+"""All probes by name, `transfer` included, whose settings are the study's `comparison`."""
+
+SCHEMAS: Mapping[str, pa.Schema] = {
+    name: schema for probe in _ALL for name, schema in probe.tables.items()
+}
+"""The schemas of all tables of probes, by the name of their folder."""
