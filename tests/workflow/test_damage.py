@@ -87,5 +87,5 @@ def test_a_damaged_and_a_vanished_activation_are_made_again(copy: Project) -> No
     assert done.returncode == 0, done.stdout + done.stderr
     assert {table: (copy.folder / table).read_bytes() for table in tables} == measured
     logs = "".join(path.read_text() for path in (copy.folder / "logs/logit_diff").iterdir())
-    assert f"{entries[0].name} is damaged; the entry is dropped and made again" in logs
+    assert f"{entries[0].name} is damaged; it is removed and made again" in logs
     assert {entry.name: entry.read_bytes() for entry in entries} == before

@@ -7,10 +7,10 @@ from job import start
 
 def main(smk):
     from timelapse.activations.cache import report
-    from timelapse.activations.cache_directory import FOLDER, GB, Shelf
+    from timelapse.activations.cache_directory import FOLDER, GB, CacheDirectory
 
     folder = Path(smk.params.store, FOLDER).resolve()
-    print(report(Shelf(folder, round(smk.params.cap_gb * GB))), end="")
+    print(report(CacheDirectory(folder, round(smk.params.cap_gb * GB))), end="")
 
 
 if "snakemake" in globals():

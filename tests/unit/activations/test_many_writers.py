@@ -1,4 +1,4 @@
-"""One shelf for many processes on several hosts, some of them killed: no reader is misled."""
+"""One cache directory, many processes on several hosts, some of them killed: all read the truth."""
 
 import multiprocessing
 import os
@@ -11,15 +11,15 @@ from pathlib import Path
 
 import torch
 
-from timelapse.activations.cache import Store
-from timelapse.activations.cache_directory import Shelf
+from timelapse.activations.cache import ActivationCache
+from timelapse.activations.cache_directory import CacheDirectory
 from timelapse.files import shared_folders
 
 FORK = multiprocessing.get_context("fork")
 KEYS = [f"{number * 37 % 256:02x}{number}" for number in range(40)]
 SIZE = 2_000
 CAP = 25 * 4 * SIZE
-"""Room for about 25 of 40 entries: something is always being evicted."""
+"""Room for about 25 of 40 files: something is always being evicted."""
 ROUNDS = 150
 WORKERS, KILLED = 6, 3
 
@@ -29,17 +29,17 @@ def content(key: str) -> torch.Tensor:
 
 
 def work(folder: Path, number: int, rounds: Synchronized) -> None:
-    """Look entries up and write those that are missing; count what has been done."""
+    """Look files up and write those that are missing; count what has been done."""
     socket.gethostname = lambda: f"node{number % 3}"
-    store, draw = Store(Shelf(folder, CAP)), random.Random(number)
+    cache, draw = ActivationCache(CacheDirectory(folder, CAP)), random.Random(number)
     for _ in range(ROUNDS):
         key = draw.choice(KEYS)
-        found = store.get(key, {"value"})
-        store.shelf.count(bool(found))
+        found = cache.get(key, {"value"})
+        cache.directory.count(bool(found))
         if found:
             assert torch.equal(found["value"], content(key)), key
         else:
-            store.put(key, {"value": content(key)})
+            cache.put(key, {"value": content(key)})
         with rounds.get_lock():
             rounds.value += 1
 
@@ -65,19 +65,19 @@ def test_many_writers_and_readers_on_several_hosts_while_some_are_killed(tmp_pat
         process.join(120)
     assert [process.exitcode for process in processes] == [0] * len(processes)
 
-    store = Store(Shelf(folder, CAP))
-    held = [key for key in KEYS if store.names(key)]
+    cache = ActivationCache(CacheDirectory(folder, CAP))
+    held = [key for key in KEYS if cache.names(key)]
     assert held
     for key in held:
-        assert torch.equal(store.get(key, {"value"})["value"], content(key)), key
-    entry = max(path.stat().st_size for path in folder.glob("??/*.safetensors"))
-    assert entry > CAP / 100
-    assert store.shelf.contents().bytes <= CAP + WORKERS * entry
+        assert torch.equal(cache.get(key, {"value"})["value"], content(key)), key
+    largest = max(path.stat().st_size for path in folder.glob("??/*.safetensors"))
+    assert largest > CAP / 100
+    assert cache.directory.contents().bytes <= CAP + WORKERS * largest
 
     then = time.time() - shared_folders.ABANDONED - 60
     for left in tmp_path.rglob(".*"):
         os.utime(left, (then, then))
-    Shelf(folder, CAP).add("last", "n", b"content")
+    CacheDirectory(folder, CAP).add("last", "n", b"content")
     assert not list(tmp_path.rglob(".*"))
     counted = {file.name.partition(".")[2] for file in (folder / "counts").iterdir()}
     assert counted <= {"node0", "node1", "node2"}

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from users import act_as
 
-from timelapse.activations.cache_directory import Shelf
+from timelapse.activations.cache_directory import CacheDirectory
 from timelapse.files.shared_folders import ABANDONED, make_folder, now, rename, settle
 from timelapse.models.training_store import claimed
 
@@ -40,9 +40,9 @@ def below(folder: Path) -> list[Path]:
 
 
 def test_the_store_is_as_open_as_its_folder(store: Path, umask: int) -> None:
-    shelf = Shelf(store / "activations", 1000)
-    shelf.add("abkey", "n", b"content")
-    shelf.count(True)
+    directory = CacheDirectory(store / "activations", 1000)
+    directory.add("abkey", "n", b"content")
+    directory.count(True)
     with claimed(store, "key") as folder:
         make_folder(folder / "checkpoints")
         (folder / "state").mkdir()
@@ -55,10 +55,10 @@ def test_the_store_is_as_open_as_its_folder(store: Path, umask: int) -> None:
 
 
 def test_a_store_that_is_not_there_is_made_as_the_umask_says(tmp_path: Path, umask: int) -> None:
-    shelf = Shelf(tmp_path / "cache" / "store" / "activations", 1000)
-    shelf.add("abkey", "n", b"content")
+    directory = CacheDirectory(tmp_path / "cache" / "store" / "activations", 1000)
+    directory.add("abkey", "n", b"content")
     assert mode(tmp_path / "cache" / "store") == 0o777 & ~umask
-    for path in below(shelf.folder):
+    for path in below(directory.folder):
         assert mode(path) == (0o777 if path.is_dir() else 0o666) & ~umask, path
 
 
@@ -95,8 +95,8 @@ def test_the_clock_is_that_of_the_files_and_leaves_nothing(tmp_path: Path) -> No
     assert below(tmp_path) == [tmp_path / "file"]
 
 
-def use_the_shelf(store: Path) -> None:
-    Shelf(store / "activations", 1000).add("abkey", "n", b"content")
+def use_the_directory(store: Path) -> None:
+    CacheDirectory(store / "activations", 1000).add("abkey", "n", b"content")
 
 
 def train(store: Path) -> None:
@@ -120,9 +120,9 @@ def interrupted(act: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.parametrize(
     ("use", "place"),
     [
-        (use_the_shelf, "."),
-        (use_the_shelf, "activations"),
-        (use_the_shelf, "activations/ab"),
+        (use_the_directory, "."),
+        (use_the_directory, "activations"),
+        (use_the_directory, "activations/ab"),
         (train, "."),
         (train, "training"),
     ],
@@ -168,20 +168,20 @@ def lab() -> Iterator[Path]:
     shutil.rmtree(above)
 
 
-def use_shelf(store: Path, old: bytes, new: bytes) -> None:
+def use_cache(store: Path, old: bytes, new: bytes) -> None:
     """What a user does with entries of another: read, mark as used, replace, remove, count."""
-    shelf = Shelf(store / "activations", 1000)
-    for entry in shelf.find("abkey"):
+    directory = CacheDirectory(store / "activations", 1000)
+    for entry in directory.find("abkey"):
         assert entry.read_bytes() == old
         before = entry.stat().st_mtime_ns
-        shelf.touch(entry)
+        directory.touch(entry)
         assert entry.stat().st_mtime_ns > before
-        assert shelf.drop(entry)
-    shelf.add("abkey", "n", new)
-    shelf.add("abkey", "n", new)
-    counted = shelf.contents().hits
-    shelf.count(True)
-    assert shelf.contents().hits == counted + 1
+        assert directory.remove(entry)
+    directory.add("abkey", "n", new)
+    directory.add("abkey", "n", new)
+    counted = directory.contents().hits
+    directory.count(True)
+    assert directory.contents().hits == counted + 1
 
 
 def begin_training(store: Path) -> None:
@@ -200,9 +200,9 @@ def end_training(store: Path) -> None:
 
 
 def test_members_of_a_group_use_each_others_entries_and_trainings(lab: Path) -> None:
-    act_as(ANN, [GROUP], use_shelf, lab, b"", b"of ann")
-    act_as(BEN, [GROUP], use_shelf, lab, b"of ann", b"of ben")
-    act_as(ANN, [GROUP], use_shelf, lab, b"of ben", b"of ann")
+    act_as(ANN, [GROUP], use_cache, lab, b"", b"of ann")
+    act_as(BEN, [GROUP], use_cache, lab, b"of ann", b"of ben")
+    act_as(ANN, [GROUP], use_cache, lab, b"of ben", b"of ann")
     act_as(ANN, [GROUP], begin_training, lab)
     act_as(BEN, [GROUP], end_training, lab)
     assert {path.stat().st_gid for path in below(lab)} == {GROUP}

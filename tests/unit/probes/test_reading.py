@@ -12,8 +12,8 @@ from tiny_models import WORDS, gpt2_config, random_model
 from transformer_lens.model_bridge import TransformerBridge
 
 from timelapse.activations import source as live
-from timelapse.activations.cache_directory import FOLDER, Shelf
-from timelapse.activations.source import LiveSource, Need
+from timelapse.activations.cache_directory import FOLDER, CacheDirectory
+from timelapse.activations.source import ActivationSpec, LiveSource
 from timelapse.errors import UserError
 from timelapse.models import hooks
 from timelapse.models.checkpoints import save_checkpoint, step_folder
@@ -158,7 +158,7 @@ def test_the_size_is_printed_before_the_first_probe(
 def test_too_little_disk_stops_the_job_before_the_first_probe(
     tmp_path: Path, dataset: Path, checkpoints: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Shelf, "free", lambda self: 1000)
+    monkeypatch.setattr(CacheDirectory, "free", lambda self: 1000)
     with pytest.raises(UserError, match=r"bytes are needed for activations, 1,000 are free"):
         swept(tmp_path, dataset, checkpoints, n_prompts=16, batch=16)
     assert not (tmp_path / "step-000000.parquet").exists()
@@ -168,7 +168,7 @@ def test_what_is_there_already_needs_no_room(
     tmp_path: Path, dataset: Path, checkpoints: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     swept(tmp_path, dataset, checkpoints, n_prompts=16, batch=16)
-    monkeypatch.setattr(Shelf, "free", lambda self: 1000)
+    monkeypatch.setattr(CacheDirectory, "free", lambda self: 1000)
     swept(tmp_path, dataset, checkpoints, n_prompts=16, batch=16)
 
 
@@ -176,4 +176,4 @@ def test_probes_that_read_no_activations_need_none(checkpoints: list[Path]) -> N
     (bridge,) = each_bridge(checkpoints[:1], "cpu")
     needs = needs_of(["win_rate", "logit_diff", "edges"], bridge.cfg)
     assert needs == logit_diff.needs(bridge.cfg)
-    assert Need(hooks.z(1), "end") in needs
+    assert ActivationSpec(hooks.z(1), "end") in needs

@@ -1,1 +1,1 @@
-"""Stage: activations. What passes through a model, read once and kept for every probe."""
+"""Activations of the clean prompts, read from the model or from a cache that every probe shares."""

@@ -1,4 +1,4 @@
-"""How a dataset's activations are filed: in blocks of rows, whatever each probe reads of them."""
+"""Under which keys a dataset's activations are cached: in blocks of rows that all probes share."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -8,44 +8,52 @@ import torch
 from jaxtyping import Bool
 from transformer_lens.config import TransformerBridgeConfig
 
-from timelapse.activations.cache import Store, bytes_needed
+from timelapse.activations.cache import ActivationCache, bytes_needed
 from timelapse.activations.keys import block_key
-from timelapse.activations.source import CLEAN, Need, kind_of, tokens_of
+from timelapse.activations.source import ActivationSpec
 from timelapse.models.device import rounding
 from timelapse.models.prompts import Prompts
 
 
 @dataclass(frozen=True)
-class Filing:
-    """What is kept of a dataset's prompts, and under which keys.
+class BlockIndex:
+    """What is cached of a dataset's prompts, and under which keys.
 
     A block is what a bucket has of the dataset's rows 0 to `rows` - 1, `rows` to 2 `rows` - 1, ...
-    It is run in one forward pass and kept in one entry a side. Probes that cut the prompts
-    differently thereby share entries, and read the same numbers to the last bit.
+    It is run in one forward pass and kept under one key. Probes that cut the prompts differently
+    thereby share cache files, and read the same numbers to the last bit.
 
     Attributes:
-        store: where the entries are.
-        prompts: whole blocks of the dataset, see `whole`.
+        cache: where the activations are kept.
+        prompts: whole blocks of the dataset, see `rows_in_whole_blocks`.
         needs: what is kept of every block: the needs of all probes of a study.
         config: the model's shape.
         dtype: of what is kept.
         rows: how many rows of the dataset make a block.
     """
 
-    store: Store
+    cache: ActivationCache
     prompts: Sequence[Prompts]
-    needs: tuple[Need, ...]
+    needs: tuple[ActivationSpec, ...]
     config: TransformerBridgeConfig
     dtype: torch.dtype
     rows: int
 
-    def key(self, checkpoint: str, block: Prompts, side: str) -> str:
-        """The key of a block of a checkpoint, given by its digest."""
-        tokens, device = tokens_of(block, side), rounding(self.config.device)
-        return block_key(checkpoint, tokens, self.config.dtype, self.dtype, device)
+    def key(self, checkpoint: str, block: Prompts) -> str:
+        """The key of a block's activations.
 
-    def parts(self, prompts: Prompts) -> Iterator[tuple[Bool[np.ndarray, "batch"], Prompts]]:
-        """The blocks that some prompts lie in, each with which of the prompts are its own.
+        Args:
+            checkpoint: its digest, see `keys.checkpoint_digest`.
+            block: one of the blocks.
+        """
+        device = rounding(self.config.device)
+        return block_key(checkpoint, block.tokens, self.config.dtype, self.dtype, device)
+
+    def blocks_of(self, prompts: Prompts) -> Iterator[tuple[Bool[np.ndarray, "batch"], Prompts]]:
+        """The blocks that some prompts lie in.
+
+        Yields:
+            Which of the prompts lie in a block, and the block.
 
         Raises:
             ValueError: they are not prompts of this dataset.
@@ -64,17 +72,16 @@ class Filing:
         return bytes_needed(self.needs, self.config, self.prompts, self.dtype)
 
     def bytes_missing(self, checkpoint: str) -> int:
-        """The same without what is in the store already."""
+        """Bytes of what is to be kept of one checkpoint and is not in the cache yet.
+
+        Args:
+            checkpoint: its digest, see `keys.checkpoint_digest`.
+        """
         missing = 0
         for block in self._blocks():
-            for side in (CLEAN, *block.corrupted):
-                there = self.store.names(self.key(checkpoint, block, side))
-                lacking = [
-                    Need(need.hook, need.where)
-                    for need in self.needs
-                    if need.side == kind_of(side) and name_of(need) not in there
-                ]
-                missing += bytes_needed(lacking, self.config, [block], self.dtype)
+            cached = self.cache.names(self.key(checkpoint, block))
+            lacking = [need for need in self.needs if tensor_name(need) not in cached]
+            missing += bytes_needed(lacking, self.config, [block], self.dtype)
         return missing
 
     def _blocks(self) -> Iterator[Prompts]:
@@ -86,30 +93,30 @@ class Filing:
         for bucket in self.prompts:
             if row in bucket.rows:
                 return bucket
-        raise ValueError(f"row {row} is not in the filing's dataset")
+        raise ValueError(f"row {row} is not in the dataset of the index")
 
     def _block(self, bucket: Prompts, number: int) -> Prompts:
         start, end = np.searchsorted(bucket.rows, [number * self.rows, (number + 1) * self.rows])
         return bucket[start:end]
 
 
-def name_of(need: Need) -> str:
-    """The name of an activation in the store; on which side it is lies in the key's tokens."""
+def tensor_name(need: ActivationSpec) -> str:
+    """The name of an activation in a cache file."""
     return f"{need.hook}@{need.where}"
 
 
-def merged(needs: Iterable[Need]) -> tuple[Need, ...]:
+def merge_needs(needs: Iterable[ActivationSpec]) -> tuple[ActivationSpec, ...]:
     """The needs without those that others include, sorted."""
     needs = set(needs)
     return tuple(
         sorted(
             need
             for need in needs
-            if need.where == "all" or Need(need.hook, "all", need.side) not in needs
+            if need.where == "all" or ActivationSpec(need.hook, "all") not in needs
         )
     )
 
 
-def whole(n_prompts: int, rows: int) -> int:
-    """The rows of the blocks that the first `n_prompts` rows lie in."""
+def rows_in_whole_blocks(n_prompts: int, rows: int) -> int:
+    """How many rows the blocks have that the first `n_prompts` rows lie in."""
     return -(-n_prompts // rows) * rows

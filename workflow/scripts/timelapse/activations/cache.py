@@ -1,4 +1,4 @@
-"""The content-addressed store of activations: tensors by key and name, shared by all who look."""
+"""The content-addressed cache of activations: tensors by key and name, for all probes and runs."""
 
 import errno
 import hashlib
@@ -12,53 +12,62 @@ from jaxtyping import Float
 from torch import Tensor
 from transformer_lens.config import TransformerBridgeConfig
 
-from timelapse.activations.cache_directory import GB, Shelf
-from timelapse.activations.cache_files import Damaged, names_in, packed, unpacked
-from timelapse.activations.source import Need
+from timelapse.activations.cache_directory import GB, CacheDirectory
+from timelapse.activations.cache_files import (
+    DamagedCacheFile,
+    read_tensors,
+    serialized,
+    tensor_names,
+)
+from timelapse.activations.source import ActivationSpec
 from timelapse.models import hooks
 from timelapse.models.prompts import Prompts
 
 _log = logging.getLogger(__name__)
 
 
-class Store:
+class ActivationCache:
     """Tensors under a key. What is there stays as it is; what is missing is added beside it.
 
     A key stands for everything that the tensors were computed from, see `keys.block_key`. Its
-    tensors may lie in several entries, each with what one writer found missing.
+    tensors may lie in several files, each with what one writer found missing.
     """
 
-    def __init__(self, shelf: Shelf) -> None:
-        self.shelf = shelf
+    def __init__(self, directory: CacheDirectory) -> None:
+        self.directory = directory
 
     def get(self, key: str, names: Collection[str]) -> dict[str, Float[Tensor, "*shape"]]:
-        """Those of the named tensors that are there, verified; entries that are bad are dropped."""
+        """Read tensors, each verified; damaged files are removed.
+
+        Returns:
+            Those of the named tensors that are there, on the CPU.
+        """
         found: dict[str, Tensor] = {}
-        for entry in self.shelf.find(key):
+        for file in self.directory.find(key):
             missing = set(names) - found.keys()
             if not missing:
                 break
             try:
-                new = _read(entry, missing)
-            except Damaged as damage:
-                _log.warning("%s; the entry is dropped and made again", damage)
-                self.shelf.drop(entry)
+                new = _read(file, missing)
+            except DamagedCacheFile as damage:
+                _log.warning("%s; it is removed and made again", damage)
+                self.directory.remove(file)
                 continue
             except OSError:
                 continue
             if new:
-                self.shelf.touch(entry)
+                self.directory.touch(file)
             found |= new
         return found
 
     def names(self, key: str) -> set[str]:
-        """The names of the tensors that are there; whether they are sound is not looked at."""
+        """The names of the tensors that are there, without reading or verifying them."""
         found: set[str] = set()
-        for entry in self.shelf.find(key):
+        for file in self.directory.find(key):
             try:
-                found |= names_in(entry)
-            except Damaged:
-                self.shelf.drop(entry)
+                found |= tensor_names(file)
+            except DamagedCacheFile:
+                self.directory.remove(file)
             except OSError:
                 continue
         return found
@@ -67,55 +76,55 @@ class Store:
         """Add tensors that lie on the CPU.
 
         Raises:
-            UserError: the disk is full or the folder cannot be written.
+            UserError: the disk is full or the directory cannot be written.
         """
         name = hashlib.blake2b("\0".join(sorted(tensors)).encode(), digest_size=8).hexdigest()
-        if self.shelf.cap:
-            self.shelf.add(key, name, packed(tensors))
+        if self.directory.cap:
+            self.directory.add(key, name, serialized(tensors))
 
 
-def _read(entry: Path, names: Collection[str]) -> dict[str, Float[Tensor, "*shape"]]:
-    """Read an entry, once more if another node has meanwhile put its equal in its place.
+def _read(file: Path, names: Collection[str]) -> dict[str, Float[Tensor, "*shape"]]:
+    """Read a file, once more if another node has meanwhile put its equal in its place.
 
     Raises:
-        Damaged: it is not what was written.
+        DamagedCacheFile: it is not what was written.
         OSError: it cannot be read.
     """
     try:
-        return unpacked(entry, names)
+        return read_tensors(file, names)
     except OSError as error:
         if error.errno != errno.ESTALE:
             raise
-        return unpacked(entry, names)
+        return read_tensors(file, names)
 
 
 def bytes_needed(
-    needs: Iterable[Need],
+    needs: Iterable[ActivationSpec],
     config: TransformerBridgeConfig,
     prompts: Sequence[Prompts],
     dtype: torch.dtype,
 ) -> int:
-    """Bytes of the needed activations of some prompts and all their corrupted forms."""
-    numbers = 0
-    for need in needs:
-        for bucket in prompts:
-            sides = 1 if need.side == "clean" else len(bucket.corrupted)
-            numbers += sides * len(bucket) * prompt_numbers(need, config, bucket.tokens.shape[1])
+    """Bytes that some activations of some prompts take."""
+    numbers = sum(
+        len(bucket) * numbers_per_prompt(need, config, bucket.tokens.shape[1])
+        for need in needs
+        for bucket in prompts
+    )
     return numbers * dtype.itemsize
 
 
-def prompt_numbers(need: Need, config: TransformerBridgeConfig, length: int) -> int:
-    """Numbers in an activation of one prompt of `length` tokens."""
+def numbers_per_prompt(need: ActivationSpec, config: TransformerBridgeConfig, length: int) -> int:
+    """How many numbers an activation has for one prompt of `length` tokens.
+
+    Raises:
+        ValueError: the hook's size is not known.
+    """
     positions = length if need.where == "all" else 1
     return positions * _width(need.hook, config, length)
 
 
 def _width(hook: str, config: TransformerBridgeConfig, length: int) -> int:
-    """Numbers at one position, of all heads together.
-
-    Raises:
-        ValueError: the hook is not known here.
-    """
+    """Numbers at one position, of all heads together."""
     heads, kv_heads = config.n_heads, config.n_key_value_heads or config.n_heads
     if hook == hooks.LOGITS:
         return config.d_vocab
@@ -143,19 +152,19 @@ def _width(hook: str, config: TransformerBridgeConfig, length: int) -> int:
     raise ValueError(f"the size of {hook} is not known: add it to activations/cache.py")
 
 
-def report(shelf: Shelf) -> str:
-    """What a shelf holds, how often it served, and how to clear it."""
-    held = shelf.contents()
-    asked = held.hits + held.misses
-    share = f" ({held.hits / asked:.0%})" if asked else ""
+def report(directory: CacheDirectory) -> str:
+    """What a cache directory holds, how often it served, and how to clear it; one line each."""
+    held = directory.contents()
+    requests = held.hits + held.misses
+    share = f" ({held.hits / requests:.0%})" if requests else ""
     lines = {
-        "folder": str(shelf.folder),
-        "entries": f"{held.entries:,}",
+        "folder": str(directory.folder),
+        "files": f"{held.files:,}",
         "bytes": f"{held.bytes:,} ({held.bytes / GB:.3g} GB)",
-        "cap": f"{shelf.cap:,} ({shelf.cap / GB:.3g} GB)",
-        "free on disk": f"{shelf.free():,} ({shelf.free() / GB:.3g} GB)",
+        "cap": f"{directory.cap:,} ({directory.cap / GB:.3g} GB)",
+        "free on disk": f"{directory.free():,} ({directory.free() / GB:.3g} GB)",
         "hits": f"{held.hits:,}{share}",
         "misses": f"{held.misses:,}",
-        "to clear": f"rm -r {shlex.quote(str(shelf.folder))}",
+        "to clear": f"rm -r {shlex.quote(str(directory.folder))}",
     }
     return "".join(f"{name:14}{value}\n" for name, value in lines.items())

@@ -1,9 +1,10 @@
-"""The store's files: written whole, kept under a cap, counted. Neither torch nor locks are needed.
+"""The files of the activation cache: written whole, kept under a cap, counted, without any locks.
 
-An entry is a file that never changes. It is written under a temporary name, synced and renamed, so
-readers on any node see all of it or nothing, and two writers of one entry leave one of their equal
-files. An entry's time of modification is when it was last used, by the clock of the file system.
-Entries and folders have the permissions of the shelf's folder, whatever their writer's umask.
+A cache file never changes. It is written under a temporary name, synced and renamed, so that
+readers on any node see all of it or nothing, and two writers of one file leave one of their equal
+files. A file's time of modification is when it was last used, by the clock of the file system.
+Files and folders have the permissions of the directory's folder, whatever their writer's umask.
+Nothing here needs torch.
 """
 
 import errno
@@ -32,7 +33,7 @@ FOLDER = "activations"
 
 GB = 10**9
 
-_ENTRY = ".safetensors"
+_SUFFIX = ".safetensors"
 _COUNTS = "counts"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _REMEDY = (
@@ -47,23 +48,23 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Contents:
-    """What a shelf holds, in entries and bytes, and how often something was found there or not."""
+class CacheContents:
+    """How much a directory holds, and how often something was found there or not."""
 
-    entries: int
+    files: int
     bytes: int
     hits: int
     misses: int
 
 
-class Shelf:
-    """A folder of entries.
+class CacheDirectory:
+    """A folder of cache files.
 
     Attributes:
-        folder: made when the first entry is written.
-        cap: bytes that the entries may take together; those least recently used make room. With 0
+        folder: made when the first file is written.
+        cap: bytes that the files may take together; those least recently used are removed. With 0
             nothing is kept. Writers at the same time may pass it, each by 1 % or, if that is more,
-            by the entry that it writes.
+            by the file that it writes.
     """
 
     def __init__(self, folder: Path, cap: int) -> None:
@@ -71,49 +72,54 @@ class Shelf:
         self._room = 0
 
     def find(self, key: str) -> list[Path]:
-        """The entries of a key, in the order of their names."""
-        return sorted((self.folder / key[:2]).glob(f"{key}-*{_ENTRY}"))
+        """The files of a key, in the order of their names."""
+        return sorted((self.folder / key[:2]).glob(f"{key}-*{_SUFFIX}"))
 
     def add(self, key: str, name: str, content: bytes) -> None:
-        """Write the entry `name` of a key, unless it alone is larger than the cap.
+        """Write a file, unless it alone is larger than the cap.
+
+        Args:
+            key: what its tensors were computed from, see `keys.block_key`.
+            name: tells files of one key apart.
+            content: the whole file.
 
         Raises:
             UserError: the folder cannot be written or its disk is full; nothing is left behind.
         """
         if len(content) > self.cap:
             if self.cap:
-                _log.warning("%s: an entry of %d bytes is above the cap", self.folder, len(content))
+                _log.warning("%s: a file of %d bytes is above the cap", self.folder, len(content))
             return
         self._make_room(len(content))
-        entry = self.folder / key[:2] / f"{key}-{name}{_ENTRY}"
-        part = entry.with_name(f".{entry.stem}.{uuid.uuid4().hex}{PART}")
+        target = self.folder / key[:2] / f"{key}-{name}{_SUFFIX}"
+        part = target.with_name(f".{target.stem}.{uuid.uuid4().hex}{PART}")
         try:
-            self._make_folder(entry.parent)
+            self._make_folder(target.parent)
             with part.open("xb") as file:
                 adopt_permissions(part)
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-            rename(part, entry)
-            sync(entry.parent)
+            rename(part, target)
+            sync(target.parent)
         except OSError as error:
             with suppress(OSError):
                 part.unlink()
             raise self._refusal(error, len(content)) from error
 
-    def touch(self, entry: Path) -> None:
-        """Note that an entry was used, if one may write to it."""
+    def touch(self, file: Path) -> None:
+        """Note that a file was used, if one may write to it."""
         with suppress(OSError):
-            os.utime(entry)
+            os.utime(file)
 
-    def drop(self, entry: Path) -> bool:
-        """Remove an entry; another process may have done so.
+    def remove(self, file: Path) -> bool:
+        """Remove a file; another process may have done so.
 
         Returns:
-            whether it is gone.
+            Whether it is gone.
         """
         try:
-            entry.unlink(missing_ok=True)
+            file.unlink(missing_ok=True)
         except OSError as error:
             return error.errno == errno.ESTALE
         return True
@@ -129,10 +135,10 @@ class Shelf:
                 file.write(b".")
             adopt_permissions(counts)
 
-    def contents(self) -> Contents:
-        """Look through the folder."""
-        sizes = [size for _, size, _ in self._entries()]
-        return Contents(len(sizes), sum(sizes), self._counted("hits"), self._counted("misses"))
+    def contents(self) -> CacheContents:
+        """Look through the folder for what it holds now."""
+        sizes = [size for _, size, _ in self._files()]
+        return CacheContents(len(sizes), sum(sizes), self._counted("hits"), self._counted("misses"))
 
     def free(self) -> int:
         """Bytes free on the disk that the folder lies or will lie on."""
@@ -145,9 +151,9 @@ class Shelf:
         make_folder(self.folder)
         make_folder(folder)
 
-    def _entries(self) -> Iterator[tuple[int, int, Path]]:
-        """When each entry was last used, its size and its file."""
-        for path in self.folder.glob(f"??/*{_ENTRY}"):
+    def _files(self) -> Iterator[tuple[int, int, Path]]:
+        """When each file was last used, its size and its path."""
+        for path in self.folder.glob(f"??/*{_SUFFIX}"):
             with suppress(OSError):
                 found = path.stat()
                 yield found.st_mtime_ns, found.st_size, path
@@ -158,12 +164,12 @@ class Shelf:
             for folder in (self.folder.parent, self.folder, *self.folder.glob("??")):
                 remove_abandoned(folder)
             self._room = max(size, self.cap // 100)
-            entries = sorted(self._entries())
-            held = sum(bytes_ for _, bytes_, _ in entries)
-            for _, bytes_, path in entries:
+            files = sorted(self._files())
+            held = sum(bytes_ for _, bytes_, _ in files)
+            for _, bytes_, path in files:
                 if held + self._room <= self.cap:
                     break
-                if self.drop(path):
+                if self.remove(path):
                     held -= bytes_
         self._room -= size
 
@@ -176,18 +182,18 @@ class Shelf:
         return UserError(self.folder, "", f"{problem})", _OPEN if denied else _REMEDY)
 
 
-def check_room(shelf: Shelf, wanted: int) -> None:
-    """Refuse a job whose activations cannot be kept.
+def check_free_space(directory: CacheDirectory, wanted: int) -> None:
+    """Refuse a job whose activations do not fit on the disk.
 
     Args:
-        shelf: where they go.
+        directory: where they go.
         wanted: bytes that the job adds.
 
     Raises:
         UserError: the disk has less room than the job adds, up to the cap.
     """
-    growth = min(wanted, max(shelf.cap - shelf.contents().bytes, 0))
-    free = shelf.free()
+    growth = min(wanted, max(directory.cap - directory.contents().bytes, 0))
+    free = directory.free()
     if growth > free:
         problem = f"{growth:,} bytes are needed for activations, {free:,} are free on its disk"
-        raise UserError(shelf.folder, "", problem, _REMEDY)
+        raise UserError(directory.folder, "", problem, _REMEDY)

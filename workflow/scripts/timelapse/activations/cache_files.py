@@ -1,4 +1,4 @@
-"""An entry's content: safetensors with a checksum of every tensor, verified when it is read.
+"""The content of a cache file: safetensors with a checksum of every tensor, verified when read.
 
 A reader takes the tensors that it wants and leaves the others on the disk. Files are read, not
 mapped into memory: another node may remove one meanwhile.
@@ -25,12 +25,12 @@ _CODES = {dtype: code for code, dtype in _DTYPES.items()}
 _METADATA, _CHECKSUMS = "__metadata__", "checksums"
 
 
-class Damaged(Exception):
-    """An entry is not what was written."""
+class DamagedCacheFile(Exception):
+    """A file is not what was written."""
 
 
-def packed(tensors: Mapping[str, Float[Tensor, "*shape"]]) -> bytes:
-    """The file of some tensors, which must lie on the CPU and share no memory."""
+def serialized(tensors: Mapping[str, Float[Tensor, "*shape"]]) -> bytes:
+    """The content of a file with some tensors, which must lie on the CPU and share no memory."""
     tensors = {name: tensor.contiguous() for name, tensor in tensors.items()}
     checksums = {
         name: _checksum(name, _CODES[tensor.dtype], list(tensor.shape), _bytes(tensor))
@@ -39,22 +39,22 @@ def packed(tensors: Mapping[str, Float[Tensor, "*shape"]]) -> bytes:
     return safetensors.torch.save(tensors, metadata={_CHECKSUMS: json.dumps(checksums)})
 
 
-def names_in(path: Path) -> set[str]:
-    """The names of an entry's tensors.
+def tensor_names(path: Path) -> set[str]:
+    """The names of a file's tensors, read from its header alone.
 
     Raises:
-        Damaged: there is no telling.
+        DamagedCacheFile: the header cannot be read.
         OSError: the file cannot be read, because it has been removed, say.
     """
     with path.open("rb") as file:
         return set(_header(file)) - {_METADATA}
 
 
-def unpacked(path: Path, names: Collection[str]) -> dict[str, Float[Tensor, "*shape"]]:
-    """Those of the named tensors that an entry has.
+def read_tensors(path: Path, names: Collection[str]) -> dict[str, Float[Tensor, "*shape"]]:
+    """Those of the named tensors that a file has, on the CPU.
 
     Raises:
-        Damaged: one of them is not what was written.
+        DamagedCacheFile: one of them is not what was written.
         OSError: the file cannot be read, because it has been removed, say.
     """
     with path.open("rb") as file:
@@ -66,7 +66,7 @@ def unpacked(path: Path, names: Collection[str]) -> dict[str, Float[Tensor, "*sh
                 for name in sorted(set(names) & header.keys() - {_METADATA})
             }
         except (KeyError, TypeError, ValueError, RuntimeError) as error:
-            raise Damaged(f"{path} is damaged") from error
+            raise DamagedCacheFile(f"{path} is damaged") from error
 
 
 def _header(file: BinaryIO) -> dict[str, Any]:
@@ -78,14 +78,14 @@ def _header(file: BinaryIO) -> dict[str, Any]:
     except (ValueError, RecursionError):
         header = None
     if not isinstance(header, dict):
-        raise Damaged(f"{file.name} is damaged")
+        raise DamagedCacheFile(f"{file.name} is damaged")
     return header
 
 
 def _tensor(
-    file: BinaryIO, start: int, name: str, entry: dict[str, Any], checksum: str
+    file: BinaryIO, start: int, name: str, info: dict[str, Any], checksum: str
 ) -> Float[Tensor, "*shape"]:
-    code, shape, (begin, end) = entry["dtype"], entry["shape"], entry["data_offsets"]
+    code, shape, (begin, end) = info["dtype"], info["shape"], info["data_offsets"]
     if not 0 <= begin < end <= file.seek(0, 2) - start:
         raise ValueError("the data lies outside the file")
     file.seek(start + begin)

@@ -1,4 +1,4 @@
-"""What activations are filed under: everything that they are computed from, and no path."""
+"""Keys of cached activations: digests of everything they are computed from, and of no path."""
 
 import json
 from functools import cache
@@ -54,7 +54,7 @@ def block_key(
 
     Args:
         checkpoint: the model's `checkpoint_digest`.
-        tokens: the prompts, clean or corrupted.
+        tokens: the prompts.
         computed: dtype of the model.
         kept: dtype of the stored activations.
         device: how it rounds, see `models.device.rounding`.

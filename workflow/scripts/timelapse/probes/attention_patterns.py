@@ -13,7 +13,7 @@ from torch import Tensor
 from transformer_lens.config import TransformerBridgeConfig
 from transformer_lens.model_bridge import TransformerBridge
 
-from timelapse.activations.source import CLEAN, Need, Source
+from timelapse.activations.source import ActivationSpec, Source
 from timelapse.errors import UserError
 from timelapse.models import hooks
 from timelapse.models.prompts import Prompts
@@ -23,9 +23,9 @@ from timelapse.tasks.dataset import read_dataset
 Patterns = Float[Tensor, "layer head batch query key"]
 
 
-def needs(config: TransformerBridgeConfig) -> tuple[Need, ...]:
+def needs(config: TransformerBridgeConfig) -> tuple[ActivationSpec, ...]:
     """What the attention probe reads."""
-    return tuple(Need(hooks.pattern(layer), "all") for layer in range(config.n_layers))
+    return tuple(ActivationSpec(hooks.pattern(layer), "all") for layer in range(config.n_layers))
 
 
 def each_pattern(
@@ -34,7 +34,7 @@ def each_pattern(
     """Read the patterns of the clean prompts, at most `batch_size` at a time."""
     for bucket in prompts:
         for batch in bucket.to(bridge.cfg.device).batches(batch_size):
-            read = source(batch, CLEAN)
+            read = source(batch)
             layers = [read[hooks.pattern(layer)] for layer in range(bridge.cfg.n_layers)]
             yield batch, torch.stack(layers).transpose(1, 2)
 

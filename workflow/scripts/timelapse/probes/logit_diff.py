@@ -17,7 +17,7 @@ from torch import Tensor
 from transformer_lens.config import TransformerBridgeConfig
 from transformer_lens.model_bridge import TransformerBridge
 
-from timelapse.activations.source import CLEAN, Need, Source
+from timelapse.activations.source import ActivationSpec, Source
 from timelapse.errors import UserError
 from timelapse.models import hooks
 from timelapse.models.metric_values import logit_difference
@@ -76,10 +76,10 @@ def components(n_layers: int, n_heads: int, parallel: bool) -> tuple[Component, 
     )
 
 
-def needs(config: TransformerBridgeConfig) -> list[Need]:
+def needs(config: TransformerBridgeConfig) -> list[ActivationSpec]:
     """The activations that the decomposition reads, all at the last position."""
     names = {*_stream(config), *_outputs(config), *map(hooks.z, range(config.n_layers))}
-    return sorted(Need(name, "end") for name in {*names, hooks.FINAL_SCALE, hooks.LOGITS})
+    return sorted(ActivationSpec(name, "end") for name in {*names, hooks.FINAL_SCALE, hooks.LOGITS})
 
 
 def logit_diff(
@@ -127,7 +127,7 @@ def _contributions(
     bridge: TransformerBridge, source: Source, prompts: Prompts
 ) -> Float[Tensor, "component batch"]:
     """What every component adds to each prompt's logit difference."""
-    recorded = source(prompts, CLEAN)
+    recorded = source(prompts)
     logits = recorded[hooks.LOGITS]
     measured = logit_difference(logits[:, -1], prompts.answer, prompts.foils)
     dtype = measured.dtype

@@ -16,7 +16,7 @@ from transformer_lens.config import TransformerBridgeConfig
 from transformer_lens.model_bridge import TransformerBridge
 from transformer_lens.tools.analysis.logit_lens import logit_readout
 
-from timelapse.activations.source import CLEAN, Need, Source
+from timelapse.activations.source import ActivationSpec, Source
 from timelapse.errors import UserError
 from timelapse.models import hooks
 from timelapse.models.prompts import Prompts
@@ -47,9 +47,9 @@ def places(n_layers: int) -> tuple[Place, ...]:
     )
 
 
-def needs(config: TransformerBridgeConfig) -> tuple[Need, ...]:
+def needs(config: TransformerBridgeConfig) -> tuple[ActivationSpec, ...]:
     """What `logit_lens` reads."""
-    return tuple(Need(place.hook, "end") for place in places(config.n_layers))
+    return tuple(ActivationSpec(place.hook, "end") for place in places(config.n_layers))
 
 
 def logit_lens(
@@ -84,7 +84,7 @@ def logit_lens(
     vocabulary = torch.zeros(2, len(looked), bridge.W_U.shape[1], dtype=torch.float64)
     for bucket in prompts:
         for batch in bucket.to(bridge.cfg.device).batches(batch_size):
-            stream = source(batch, CLEAN)
+            stream = source(batch)
             values = []
             for number, place in enumerate(looked):
                 logits = _readout(bridge, stream[place.hook][:, -1])

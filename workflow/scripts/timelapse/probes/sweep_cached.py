@@ -14,12 +14,12 @@ import torch
 from transformer_lens.config import TransformerBridgeConfig
 from transformer_lens.model_bridge import TransformerBridge
 
-from timelapse.activations.block_index import Filing, merged, whole
-from timelapse.activations.cache import Store
-from timelapse.activations.cache_directory import FOLDER, GB, Shelf, check_room
-from timelapse.activations.cached_source import StoredSource
+from timelapse.activations.block_index import BlockIndex, merge_needs, rows_in_whole_blocks
+from timelapse.activations.cache import ActivationCache
+from timelapse.activations.cache_directory import FOLDER, GB, CacheDirectory, check_free_space
+from timelapse.activations.cached_source import CachedSource
 from timelapse.activations.keys import checkpoint_digest
-from timelapse.activations.source import Need, Source
+from timelapse.activations.source import ActivationSpec, Source
 from timelapse.models.device import Device, FittingBatch
 from timelapse.models.loading import each_bridge
 from timelapse.models.prompts import Prompts
@@ -35,21 +35,21 @@ class Reading:
     Attributes:
         needs: the probe's activations for a model's shape.
         probes: names of the study's probes: what they need is computed along.
-        store: where activations are kept.
+        cache: where activations are kept.
         dtype: in which dtype.
         rows: rows of the dataset in an entry and in a forward pass.
     """
 
-    needs: Callable[[TransformerBridgeConfig], Sequence[Need]]
+    needs: Callable[[TransformerBridgeConfig], Sequence[ActivationSpec]]
     probes: tuple[str, ...]
-    store: Store
+    cache: ActivationCache
     dtype: torch.dtype
     rows: int
 
     @classmethod
     def of(
         cls,
-        needs: Callable[[TransformerBridgeConfig], Sequence[Need]],
+        needs: Callable[[TransformerBridgeConfig], Sequence[ActivationSpec]],
         kept: Mapping[str, Any],
         config: Mapping[str, Any],
     ) -> "Reading":
@@ -64,19 +64,21 @@ class Reading:
         return cls(
             needs,
             tuple(config["probes"]),
-            Store(Shelf(Path(config["store"], FOLDER), cap)),
+            ActivationCache(CacheDirectory(Path(config["store"], FOLDER), cap)),
             getattr(torch, kept["dtype"]),
             kept["rows"],
         )
 
-    def filing(self, config: TransformerBridgeConfig, prompts: Sequence[Prompts]) -> Filing:
-        """How the activations of whole blocks of a dataset are filed for models of a shape."""
-        kept = merged([*self.needs(config), *needs_of(self.probes, config)])
-        return Filing(self.store, prompts, kept, config, self.dtype, self.rows)
+    def block_index(
+        self, config: TransformerBridgeConfig, prompts: Sequence[Prompts]
+    ) -> BlockIndex:
+        """Where the activations of a dataset are cached, for models of a shape."""
+        kept = merge_needs([*self.needs(config), *needs_of(self.probes, config)])
+        return BlockIndex(self.cache, prompts, kept, config, self.dtype, self.rows)
 
-    def source(self, filing: Filing, bridge: TransformerBridge, checkpoint: Path) -> Source:
+    def source(self, index: BlockIndex, bridge: TransformerBridge, checkpoint: Path) -> Source:
         """The source of a checkpoint's activations."""
-        return StoredSource(filing, bridge, checkpoint_digest(checkpoint), self.needs(bridge.cfg))
+        return CachedSource(index, bridge, checkpoint_digest(checkpoint), self.needs(bridge.cfg))
 
 
 def sweep_reading(
@@ -95,7 +97,7 @@ def sweep_reading(
     Raises:
         UserError: the dataset or a checkpoint cannot be used, or the store has too little room.
     """
-    blocks = first_prompts(dataset, checkpoints[0], whole(n_prompts, reading.rows))
+    blocks = first_prompts(dataset, checkpoints[0], rows_in_whole_blocks(n_prompts, reading.rows))
     prompts = [
         bucket[: int(bucket.rows.searchsorted(n_prompts))]
         for bucket in blocks
@@ -106,45 +108,45 @@ def sweep_reading(
     fitting = FittingBatch(device.batch(batch))
 
     def measured() -> Iterator[Measured]:
-        filing = None
+        index = None
         bridges = each_bridge(checkpoints, device.name, device.dtype)
         for checkpoint, bridge in zip(checkpoints, bridges, strict=True):
-            if filing is None:
-                filing = reading.filing(bridge.cfg, blocks)
-                announce(filing, checkpoints)
-            source = reading.source(filing, bridge, checkpoint)
+            if index is None:
+                index = reading.block_index(bridge.cfg, blocks)
+                announce(index, checkpoints)
+            source = reading.source(index, bridge, checkpoint)
             yield fitting.run(partial(probe, bridge, source, prompts))
 
     write_each(measured(), checkpoints, tables, title)
 
 
-def announce(filing: Filing, checkpoints: Sequence[Path]) -> None:
+def announce(index: BlockIndex, checkpoints: Sequence[Path]) -> None:
     """Say how much a job keeps at most, and refuse it if that does not fit.
 
     Raises:
         UserError: the disk has too little room.
     """
-    shelf = filing.store.shelf
-    if not shelf.cap:
+    directory = index.cache.directory
+    if not directory.cap:
         return
     wanted, held, free = (
-        filing.bytes_needed() * len(checkpoints),
-        shelf.contents().bytes,
-        shelf.free(),
+        index.bytes_needed() * len(checkpoints),
+        directory.contents().bytes,
+        directory.free(),
     )
     _say(
         f"activations of {len(checkpoints)} checkpoints: at most {wanted / GB:.3g} GB; "
-        f"{shelf.folder} holds {held / GB:.3g} of {shelf.cap / GB:.3g} GB, "
+        f"{directory.folder} holds {held / GB:.3g} of {directory.cap / GB:.3g} GB, "
         f"{free / GB:.3g} GB are free on its disk"
     )
-    if wanted > shelf.cap:
+    if wanted > directory.cap:
         _say(
             "that is above the cap: what the next probe wants first will be gone; "
             "raise activations.cap_gb"
         )
-    if min(wanted, shelf.cap - held) > free:
-        wanted = sum(filing.bytes_missing(checkpoint_digest(folder)) for folder in checkpoints)
-    check_room(shelf, wanted)
+    if min(wanted, directory.cap - held) > free:
+        wanted = sum(index.bytes_missing(checkpoint_digest(folder)) for folder in checkpoints)
+    check_free_space(directory, wanted)
 
 
 def _say(message: str) -> None:
@@ -152,7 +154,7 @@ def _say(message: str) -> None:
     print(message, file=sys.stderr)
 
 
-def needs_of(probes: Iterable[str], config: TransformerBridgeConfig) -> list[Need]:
+def needs_of(probes: Iterable[str], config: TransformerBridgeConfig) -> list[ActivationSpec]:
     """The needs of probes that read activations; the others need none.
 
     Their modules are imported by name: what one probe measures does not stand on the code of the
@@ -162,7 +164,7 @@ def needs_of(probes: Iterable[str], config: TransformerBridgeConfig) -> list[Nee
         probes: names as in a study's `probes:`, which are those of modules in this package.
         config: the model's shape.
     """
-    found: list[Need] = []
+    found: list[ActivationSpec] = []
     for probe in probes:
         name = f"timelapse.probes.{probe}"
         if find_spec(name) and (needs := getattr(import_module(name), "needs", None)):

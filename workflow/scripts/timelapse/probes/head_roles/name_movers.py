@@ -19,7 +19,7 @@ from torch import Tensor
 from transformer_lens.config import TransformerBridgeConfig
 from transformer_lens.model_bridge import TransformerBridge
 
-from timelapse.activations.source import CLEAN, Activations, Need, Source
+from timelapse.activations.source import Activations, ActivationSpec, Source
 from timelapse.models import hooks
 from timelapse.models.prompts import Prompts
 from timelapse.probes.head_roles.repeated_tokens import answer_mentions
@@ -33,12 +33,15 @@ AT_ONCE = 256
 """Vectors that are unembedded together."""
 
 
-def needs(config: TransformerBridgeConfig) -> tuple[Need, ...]:
+def needs(config: TransformerBridgeConfig) -> tuple[ActivationSpec, ...]:
     """What `mover_scores` reads."""
     return tuple(
         need
         for layer in range(config.n_layers)
-        for need in (Need(hooks.pattern(layer), "end"), Need(hooks.value(layer), "all"))
+        for need in (
+            ActivationSpec(hooks.pattern(layer), "end"),
+            ActivationSpec(hooks.value(layer), "all"),
+        )
     )
 
 
@@ -59,7 +62,7 @@ def mover_scores(
             there = mentions.any(1)
             if not there.any():
                 continue
-            read = source(batch, CLEAN)
+            read = source(batch)
             layers = [
                 _of_layer(bridge, layer, read, mentions, batch.answer)
                 for layer in range(config.n_layers)

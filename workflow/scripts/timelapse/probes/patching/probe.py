@@ -6,7 +6,7 @@ mean over prompts of (patched - corrupted) over the mean of (clean - corrupted).
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import pyarrow as pa
@@ -23,6 +23,7 @@ from timelapse.probes.patching.hooked import HookedPatcher
 from timelapse.tables import PATCHING
 
 
+@runtime_checkable
 class Patcher(Protocol):
     """Runs the corrupted prompts of a batch with one cell patched, for many cells."""
 
