@@ -12,6 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 WATCHING = Path(__file__).parent / "watching"
 HOUSE = ("Snakefile", "rules", "workflow", "tasks", "profiles", "envs")
+RUN = "results/runs/tiny"
 CONFIG = """\
 seed: 0
 models:
