@@ -8,10 +8,10 @@ from job import start
 def main(smk):
     import torch
 
-    from timelapse.models.checkpoints import publish, step_folder
+    from timelapse.models.checkpoints import publish
     from timelapse.models.device import Device
     from timelapse.models.embedded import train_embedded
-    from timelapse.models.training_store import claimed, training_key
+    from timelapse.models.training_store import TrainingFolder, training_key
     from timelapse.tasks.dataset import read_texts
     from timelapse.tasks.spec import load_spec
 
@@ -21,10 +21,16 @@ def main(smk):
     texts = {path.parent.name: read_texts(path) for path in map(Path, smk.input.datasets)}
     Device.for_training(smk.params.tf32)
     key = training_key(map(Path, files), [model, smk.params.code])
-    with claimed(Path(smk.config["store"]), key) as folder:
-        train_embedded(model["settings"], sorted(words), texts, model["seed"], folder)
-        last = step_folder(folder / "checkpoints", model["settings"]["steps"])
-        publish(last, Path(smk.output[0]))
+    folder = TrainingFolder(Path(smk.config["store"]), smk.wildcards.model, key)
+    train_embedded(
+        model["settings"],
+        sorted(words),
+        texts,
+        model["seed"],
+        folder,
+        keep=lambda _, checkpoint: publish(checkpoint, Path(smk.output[0])),
+    )
+    folder.finish()
 
 
 if "snakemake" in globals():

@@ -13,7 +13,7 @@ from users import act_as
 
 from timelapse.activations.cache_directory import CacheDirectory
 from timelapse.files.shared_folders import ABANDONED, make_folder, now, rename, settle
-from timelapse.models.training_store import claimed
+from timelapse.models.training_store import TrainingFolder
 
 
 @pytest.fixture(params=[0o077, 0o022, 0o002])
@@ -35,6 +35,15 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
+def add_state(store: Path, step: int) -> TrainingFolder:
+    """A training in a store with a state of a step."""
+    folder = TrainingFolder(store, "run", "key")
+    with folder.added(folder.state(step)) as new:
+        (new / "rows.json").write_text("[]")
+        settle(new)
+    return folder
+
+
 def below(folder: Path) -> list[Path]:
     return sorted(folder.rglob("*"))
 
@@ -43,13 +52,9 @@ def test_the_store_is_as_open_as_its_folder(store: Path, umask: int) -> None:
     directory = CacheDirectory(store / "activations", 1000)
     directory.add("abkey", "n", b"content")
     directory.count(True)
-    with claimed(store, "key") as folder:
-        make_folder(folder / "checkpoints")
-        (folder / "state").mkdir()
-        (folder / "state" / "state.json").write_text("{}")
-        settle(folder / "state")
-        made = {path: (path.is_dir(), mode(path)) for path in below(store)}
-    assert len(made) == 11
+    add_state(store, 3)
+    made = {path: (path.is_dir(), mode(path)) for path in below(store)}
+    assert len(made) == 9
     for path, (is_folder, found) in made.items():
         assert found == mode(store) & (0o2777 if is_folder else 0o666), path
 
@@ -100,8 +105,7 @@ def use_the_directory(store: Path) -> None:
 
 
 def train(store: Path) -> None:
-    with claimed(store, "key"):
-        pass
+    add_state(store, 3).finish()
 
 
 def interrupted(act: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -185,17 +189,14 @@ def use_cache(store: Path, old: bytes, new: bytes) -> None:
 
 
 def begin_training(store: Path) -> None:
-    with pytest.raises(ValueError), claimed(store, "key") as folder:
-        (folder / "state").mkdir()
-        (folder / "state" / "state.json").write_text("{}")
-        settle(folder / "state")
-        raise ValueError("killed")
+    add_state(store, 3)
 
 
 def end_training(store: Path) -> None:
-    with claimed(store, "key") as folder:
-        (folder / "state").rename(folder / "state.old")
-        shutil.rmtree(folder / "state.old")
+    folder = TrainingFolder(store, "run", "key")
+    assert folder.newest_step() == 3
+    add_state(store, 9).remove_states_before(9)
+    folder.finish()
     assert not list((store / "training").iterdir())
 
 

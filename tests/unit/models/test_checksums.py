@@ -57,7 +57,9 @@ def test_a_damaged_file_is_named_and_refused(
 
 def test_weights_that_nobody_wrote_are_refused(folder: Path) -> None:
     (folder / "extra.safetensors").write_bytes((folder / "model.safetensors").read_bytes())
-    with pytest.raises(UserError, match=r"extra\.safetensors: this file is no part of the model"):
+    with pytest.raises(
+        UserError, match=r"extra\.safetensors: this file does not belong to the model"
+    ):
         load_model(folder, "cpu")
 
 

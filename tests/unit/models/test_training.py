@@ -4,25 +4,30 @@ import multiprocessing
 import os
 import shutil
 import signal
-import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
 import torch
-from datasets import Dataset
+from accelerate.state import AcceleratorState
 from safetensors.torch import load_file
+from tiny_models import ARCHITECTURES, random_model
+from torch.nn import functional
 from transformers import AutoModelForCausalLM, GPT2LMHeadModel
+from transformers.optimization import get_wsd_schedule
+from transformers.trainer_pt_utils import get_parameter_names
 
-from timelapse.errors import UserError
-from timelapse.models.checkpoints import discard, step_folder
+from timelapse.models.checkpoints import publish
 from timelapse.models.embedded import new_model, word_tokenizer
 from timelapse.models.finetuning import answer_examples, drawn_rows
-from timelapse.models.prompts import encode
-from timelapse.models.training import Recipe, train
+from timelapse.models.training import Recipe, _loss, _optimizer, train
+from timelapse.models.training_examples import IGNORED, Examples
+from timelapse.models.training_state import INTERVAL
+from timelapse.models.training_store import TrainingFolder
 from timelapse.tasks.dataset import read_dataset, write_datasets
 from timelapse.tasks.spec import load_spec
 
@@ -39,8 +44,39 @@ RECIPE = Recipe(
     clip=1.0,
     dtype="float32",
     checkpoints=(0, 5, 8, 12),
-    rolling=3,
 )
+
+
+def folder_in(place: Path) -> TrainingFolder:
+    """A training's folder in a store in `place`."""
+    return TrainingFolder(place / "store", "run", "key")
+
+
+def published(place: Path, step: int) -> Path:
+    """Where a test's training leaves a kept checkpoint."""
+    return place / "checkpoints" / f"step-{step:06d}"
+
+
+class PassClock:
+    """A clock by which a state is due after some of the passes of a model, and after no others.
+
+    Args:
+        due: the numbers of those passes, from 1.
+    """
+
+    def __init__(self, due: Collection[int]) -> None:
+        self.due, self.passes, self.now = due, 0, 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def count(self, *_: object) -> None:
+        """A hook before the model."""
+        self.passes += 1
+        self.now += INTERVAL if self.passes in self.due else 0
+
+
+EVERY_STEP = range(1, 100)
 
 
 def full_above(most: int, failures: list[int]) -> Callable[..., None]:
@@ -56,13 +92,17 @@ def full_above(most: int, failures: list[int]) -> Callable[..., None]:
 
 
 def train_in(
-    folder: Path,
+    place: Path,
     dropout: float = 0.1,
     slow: float = 0.0,
     most: int = 0,
     failures: list[int] | None = None,
+    states: Collection[int] = (),
+    recipe: Recipe = RECIPE,
+    on_keep: Callable[[int], object] = lambda step: None,
 ) -> pa.Table:
     failures = [] if failures is None else failures
+    clock = PassClock(states)
     torch.set_num_threads(1)
 
     def model() -> GPT2LMHeadModel:
@@ -70,15 +110,22 @@ def train_in(
         for module in made.modules():
             if isinstance(module, torch.nn.Dropout):
                 module.p = dropout
+        made.register_forward_pre_hook(clock.count)
         if slow:
             made.register_forward_pre_hook(lambda *_: time.sleep(slow))
         if most:
             made.register_forward_pre_hook(full_above(most, failures), with_kwargs=True)
         return made
 
-    rows = np.random.default_rng(0).integers(4, 24, (RECIPE.steps * RECIPE.batch, 10))
-    examples = Dataset.from_dict({"input_ids": rows, "labels": rows})
-    return train(model, TOKENIZER, examples, RECIPE, seed=3, folder=folder)
+    def keep(step: int, folder: Path) -> None:
+        publish(folder, published(place, step))
+        on_keep(step)
+
+    n_rows = recipe.steps * recipe.batch
+    rows = np.random.default_rng(0).integers(4, 24, (n_rows, 10))
+    examples = Examples(rows, rows, np.full(n_rows, 10), np.arange(n_rows))
+    folder = folder_in(place)
+    return train(model, TOKENIZER, examples, recipe, 3, folder, keep, clock)
 
 
 def test_a_step_that_does_not_fit_is_split_and_the_training_is_the_same(tmp_path: Path) -> None:
@@ -89,7 +136,7 @@ def test_a_step_that_does_not_fit_is_split_and_the_training_is_the_same(tmp_path
     assert split["loss"].to_numpy() == pytest.approx(whole["loss"].to_numpy(), rel=1e-4)
     for step in RECIPE.checkpoints:
         found, wanted = (
-            load_file(step_folder(tmp_path / name / "checkpoints", step) / "model.safetensors")
+            load_file(published(tmp_path / name, step) / "model.safetensors")
             for name in ("split", "whole")
         )
         for name in wanted:
@@ -171,41 +218,75 @@ def halve(file: Path) -> None:
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
 
 
+class Killed(BaseException):
+    """Ends a training where a test wants it."""
+
+
+def kill_at(step: int) -> Callable[[int], None]:
+    def end(reached: int) -> None:
+        if reached == step:
+            raise Killed
+
+    return end
+
+
+def begun(place: Path, states: Collection[int]) -> TrainingFolder:
+    """The folder of a training that was killed as it kept step 12.
+
+    Args:
+        place: where it trains.
+        states: the steps after which a state was due.
+    """
+    with pytest.raises(Killed):
+        train_in(place, states=states, on_keep=kill_at(12))
+    return folder_in(place)
+
+
 @pytest.fixture(scope="module")
 def interrupted(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What a training that was killed between steps 9 and 12 has left."""
-    folder = tmp_path_factory.mktemp("interrupted")
-    train_in(folder)
-    shutil.rmtree(folder / "checkpoints" / "step-000012")
-    return folder
+    """What a training has left whose last state is that of step 9, with weights of its own."""
+    place = tmp_path_factory.mktemp("interrupted")
+    assert begun(place, states=[3, 9]).newest_step() == 9
+    return place
 
 
-def test_a_whole_state_is_continued_from(
-    interrupted: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+def ends_like(undisturbed: tuple[Path, pa.Table], place: Path, table: pa.Table) -> None:
+    """Assert that a training has ended with the table and the bytes of the undisturbed one."""
+    assert table.drop(["seconds"]).equals(undisturbed[1].drop(["seconds"]))
+    assert bytes_of(place / "checkpoints") == bytes_of(undisturbed[0] / "checkpoints")
+
+
+def test_a_state_is_gone_on_from(
+    undisturbed: tuple[Path, pa.Table],
+    interrupted: Path,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    folder = Path(shutil.copytree(interrupted, tmp_path / "training"))
-    kept = folder / "checkpoints" / "step-000008" / "model.safetensors"
-    written = kept.stat().st_mtime_ns
-    train_in(folder)
-    assert kept.stat().st_mtime_ns == written, "step 8 was trained again"
+    place = Path(shutil.copytree(interrupted, tmp_path / "place"))
+    shutil.rmtree(place / "checkpoints")
+    kept: list[int] = []
+    seen = folder_in(place).checkpoint(8) / "model.safetensors"
+    table = train_in(place, on_keep=kept.append)
+    assert kept == [0, 5, 8, 12]
+    assert published(place, 8).joinpath("model.safetensors").stat().st_ino == seen.stat().st_ino
     assert not caplog.records
+    ends_like(undisturbed, place, table)
 
 
 @pytest.mark.parametrize("damage", [flip, halve, Path.unlink])
 @pytest.mark.parametrize(
     "file",
     [
-        "state/model.safetensors",
-        "state/optimizer.safetensors",
-        "state/random.safetensors",
-        "state/state.json",
-        "state/trainer_state.json",
-        "state/checksums.json",
-        "checkpoints/step-000005/model.safetensors",
-        "checkpoints/step-000008/config.json",
+        "state-000009/model/model.safetensors",
+        "state-000009/optimizer.safetensors",
+        "state-000009/generators.safetensors",
+        "state-000009/rows.json",
+        "state-000009/checksums.json",
+        "step-000005/model.safetensors",
+        "step-000008/config.json",
     ],
 )
-def test_a_damaged_state_is_told_and_the_training_starts_over(
+def test_a_damaged_state_is_reported_and_the_training_starts_over(
     undisturbed: tuple[Path, pa.Table],
     interrupted: Path,
     tmp_path: Path,
@@ -213,75 +294,176 @@ def test_a_damaged_state_is_told_and_the_training_starts_over(
     file: str,
     damage: Callable[[Path], None],
 ) -> None:
-    folder = Path(shutil.copytree(interrupted, tmp_path / "training"))
-    damage(folder / file)
-    table = train_in(folder)
-    (told,) = caplog.messages
-    assert str((folder / file).parent) in told and told.endswith("the training starts over")
-    assert bytes_of(folder / "checkpoints") == bytes_of(undisturbed[0] / "checkpoints")
-    assert table.drop(["seconds"]).equals(undisturbed[1].drop(["seconds"]))
+    place = Path(shutil.copytree(interrupted, tmp_path / "place"))
+    damage(folder_in(place).path / file)
+    table = train_in(place)
+    (message,) = caplog.messages
+    assert str((folder_in(place).path / file).parent) in message
+    assert message.endswith("the training starts over")
+    ends_like(undisturbed, place, table)
 
 
-def test_a_training_whose_folder_is_taken_ends_with_one_message(tmp_path: Path) -> None:
-    folder, elsewhere = tmp_path / "training", tmp_path / "elsewhere"
-    taken = threading.Thread(target=rename_when_there, args=(folder, elsewhere))
-    taken.start()
-    with pytest.raises(UserError, match="the folder is gone"):
-        train_in(folder, slow=0.05)
-    taken.join()
-    assert not folder.exists()
+@pytest.mark.parametrize("step", range(1, 12))
+def test_a_training_resumes_from_a_state_of_any_step(
+    undisturbed: tuple[Path, pa.Table], tmp_path: Path, step: int
+) -> None:
+    folder = begun(tmp_path, states=[step])
+    assert folder.newest_step() == step
+    # Where a checkpoint has just been kept, its weights are not written a second time.
+    assert (folder.state(step) / "model").is_dir() == (step not in RECIPE.checkpoints)
+    ends_like(undisturbed, tmp_path, train_in(tmp_path))
 
 
-def rename_when_there(folder: Path, target: Path) -> None:
-    deadline = time.monotonic() + 60
-    while not (folder / "checkpoints" / "step-000000").exists() and time.monotonic() < deadline:
-        time.sleep(0.005)
-    folder.rename(target)
+def test_a_training_that_takes_no_time_writes_no_state(tmp_path: Path) -> None:
+    assert begun(tmp_path, states=[]).newest_step() == -1
 
 
-@pytest.mark.parametrize("seen", ["state", "checkpoints/step-000005", "checkpoints/step-000008"])
+def test_a_training_whose_folder_is_removed_meanwhile_ends_with_the_same_bytes(
+    undisturbed: tuple[Path, pa.Table], tmp_path: Path
+) -> None:
+    """As when another process, that was ahead, has finished the same training."""
+
+    def finish(step: int) -> None:
+        if step in (0, 8):
+            folder_in(tmp_path).finish()
+
+    table = train_in(tmp_path, states=EVERY_STEP, on_keep=finish)
+    ends_like(undisturbed, tmp_path, table)
+
+
+def test_a_state_without_its_checkpoints_starts_over(
+    undisturbed: tuple[Path, pa.Table],
+    interrupted: Path,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The state of a training that was killed after another process had finished the same."""
+    place = Path(shutil.copytree(interrupted, tmp_path / "place"))
+    shutil.rmtree(folder_in(place).checkpoint(5))
+    ends_like(undisturbed, place, train_in(place))
+    assert "the training starts over" in caplog.text
+
+
+def test_two_that_train_the_same_at_once_both_end_with_the_same_bytes(
+    undisturbed: tuple[Path, pa.Table], tmp_path: Path
+) -> None:
+    """They share a folder in the store; each publishes what it has trained itself."""
+    context = multiprocessing.get_context("fork")
+    places = [tmp_path / "one", tmp_path / "two"]
+    for place in places:
+        place.mkdir()
+        (place / "store").symlink_to(tmp_path, target_is_directory=True)
+    processes = [
+        context.Process(target=train_and_finish, args=(place, slow))
+        for place, slow in zip(places, (0.0, 0.02), strict=True)
+    ]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+        assert process.exitcode == 0
+    for place in places:
+        assert bytes_of(place / "checkpoints") == bytes_of(undisturbed[0] / "checkpoints")
+    assert not folder_in(places[0]).path.exists()
+
+
+def train_and_finish(place: Path, slow: float) -> None:
+    train_in(place, slow=slow, states=EVERY_STEP)
+    folder_in(place).finish()
+
+
+@pytest.mark.parametrize("seen", ["state-*", "step-000005", "step-000008"])
 def test_a_killed_training_ends_with_the_bytes_of_an_undisturbed_one(
     undisturbed: tuple[Path, pa.Table], tmp_path: Path, seen: str
 ) -> None:
     process = multiprocessing.get_context("fork").Process(
-        target=train_in, args=(tmp_path,), kwargs={"slow": 0.05}
+        target=train_in,
+        args=(tmp_path,),
+        kwargs={"slow": 0.05, "states": EVERY_STEP},
     )
     process.start()
     deadline = time.monotonic() + 60
-    while not (tmp_path / seen).exists() and time.monotonic() < deadline:
+    while not list(folder_in(tmp_path).path.glob(seen)) and time.monotonic() < deadline:
         time.sleep(0.005)
     os.kill(process.pid, signal.SIGKILL)
     process.join()
     assert process.exitcode == -signal.SIGKILL
-    assert not (tmp_path / "checkpoints" / "step-000012").exists()
-    table = train_in(tmp_path)
-    assert bytes_of(tmp_path / "checkpoints") == bytes_of(undisturbed[0] / "checkpoints")
-    assert table.drop(["seconds"]).equals(undisturbed[1].drop(["seconds"]))
+    assert not published(tmp_path, 12).exists()
+    ends_like(undisturbed, tmp_path, train_in(tmp_path))
 
 
-def test_a_discarded_training_is_gone_or_begins_anew(
-    undisturbed: tuple[Path, pa.Table], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = tmp_path / "training"
-    train_in(folder)
-    with monkeypatch.context() as patch:
-        patch.setattr(shutil, "rmtree", lambda *_, **__: None)
-        discard(folder)
-    assert not folder.exists()
-    train_in(folder)
-    assert bytes_of(folder / "checkpoints") == bytes_of(undisturbed[0] / "checkpoints")
-    discard(folder)
-    assert not list(tmp_path.iterdir())
+def test_the_state_holds_no_pickle(interrupted: Path) -> None:
+    files = [path for path in folder_in(interrupted).path.rglob("*") if path.is_file()]
+    assert {path.suffix for path in files} == {".json", ".safetensors"}
 
 
-def test_a_half_written_state_is_not_continued_from(
+@pytest.mark.parametrize(("warmup", "decay"), [(0, 0), (2, 3), (5, 7), (0, 12)])
+def test_the_schedule_is_that_of_transformers(warmup: int, decay: int) -> None:
+    recipe = replace(RECIPE, warmup=warmup, decay=decay)
+    optimizer = torch.optim.SGD([torch.zeros(1)], lr=recipe.learning_rate)
+    schedule = get_wsd_schedule(
+        optimizer, warmup, decay, num_training_steps=recipe.steps, decay_type="linear"
+    )
+    for step in range(recipe.steps):
+        assert recipe.rate(step) == schedule.get_last_lr()[0]
+        optimizer.step()
+        schedule.step()
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_weights_decay_as_in_transformers(architecture: str) -> None:
+    model = random_model(ARCHITECTURES[architecture]())
+    forbidden = [r"bias", r"layernorm", r"rmsnorm", r"(?:^|\.)norm(?:$|\.)", r"_norm(?:$|\.)"]
+    names = set(get_parameter_names(model, [torch.nn.LayerNorm], forbidden))
+    decaying = {id(value) for name, value in model.named_parameters() if name in names}
+    group, others = _optimizer(model, RECIPE).param_groups
+    assert {id(value) for value in group["params"]} == decaying
+    assert others["weight_decay"] == 0 and len(others["params"]) > 0
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_the_loss_where_labels_are_is_that_of_all_logits(architecture: str) -> None:
+    model = random_model(ARCHITECTURES[architecture]()).eval()
+    random = np.random.default_rng(0)
+    tokens = random.integers(4, 12, (6, 9))
+    lengths = np.array([9, 7, 8, 9, 7, 5])
+    labels = np.full_like(tokens, IGNORED)
+    for row, length in enumerate(lengths):
+        labels[row, length - 1] = tokens[row, length - 1]
+    (batch,) = Examples(tokens, labels, lengths, np.arange(6)).batches(6, start=0)
+    computed: list[torch.Size] = []
+    head = model.get_output_embeddings()
+    head.register_forward_hook(lambda _, inputs, __: computed.append(inputs[0].shape))
+    loss = _loss(model, batch)
+    assert computed[0][:2] == (6, 4), "logits of other positions than the four with labels"
+    logits = model(input_ids=batch.tokens, attention_mask=batch.mask).logits
+    wanted = sum(
+        functional.cross_entropy(logits[row, length - 2], torch.tensor(tokens[row, length - 1]))
+        for row, length in enumerate(lengths)
+    )
+    torch.testing.assert_close(loss, wanted, rtol=1e-5, atol=1e-5)
+
+
+def test_bfloat16_trains_float32_weights_to_nearly_the_same(
     undisturbed: tuple[Path, pa.Table], tmp_path: Path
 ) -> None:
-    part = tmp_path / "state.part"
-    part.mkdir()
-    (part / "model.safetensors").write_bytes(b"cut off")
-    train_in(tmp_path)
-    assert bytes_of(tmp_path / "checkpoints") == bytes_of(undisturbed[0] / "checkpoints")
+    process = multiprocessing.get_context("fork").Process(
+        target=train_in_bfloat16, args=(tmp_path,)
+    )
+    process.start()
+    process.join()
+    assert process.exitcode == 0
+    found, wanted = (
+        load_file(published(place, 12) / "model.safetensors")["transformer.h.0.attn.c_attn.weight"]
+        for place in (tmp_path, undisturbed[0])
+    )
+    assert found.dtype == torch.float32
+    assert 0 < (found - wanted).abs().max() < 0.05
+
+
+def train_in_bfloat16(place: Path) -> None:
+    AcceleratorState._reset_state()  # accelerate allows one precision in a process
+    train_in(place, recipe=replace(RECIPE, dtype="bfloat16"))
 
 
 def test_the_loss_lies_on_the_answer_alone(tmp_path: Path) -> None:
@@ -290,12 +472,26 @@ def test_the_loss_lies_on_the_answer_alone(tmp_path: Path) -> None:
     write_datasets(spec, 0, {"train": path})
     tokenizer, table = word_tokenizer(spec.words()), read_dataset(path).slice(0, 20)
     examples = answer_examples(table, tokenizer, path, np.array([3, 0, 3]))
-    for example, row in zip(examples, [3, 0, 3], strict=True):
+    assert examples.order.tolist() == [3, 0, 3]
+    for row, length in enumerate(examples.lengths):
         text = f"{table['prompt'][row]} {table['answer'][row]}"
-        assert example["input_ids"] == tokenizer(text)["input_ids"]
-        assert example["labels"][:-1] == [-100] * (len(example["labels"]) - 1)
-        assert tokenizer.decode(example["labels"][-1:]) == str(table["answer"][row])
-    assert encode(table, tokenizer, path)
+        assert examples.tokens[row, :length].tolist() == tokenizer(text)["input_ids"]
+        (labelled,) = np.nonzero(examples.labels[row] != IGNORED)
+        assert labelled.tolist() == [length - 1]
+        assert tokenizer.decode(examples.labels[row, labelled]) == str(table["answer"][row])
+
+
+def test_batches_come_in_order_and_are_as_long_as_their_longest_example() -> None:
+    lengths = np.array([3, 5, 2])
+    rows = np.arange(18).reshape(3, 6)
+    examples = Examples(rows, rows, lengths, np.array([2, 0, 1, 1]))
+    first, second = examples.batches(2, start=0)
+    assert first.tokens.tolist() == [rows[2, :3].tolist(), rows[0, :3].tolist()]
+    assert first.mask.tolist() == [[1, 1, 0], [1, 1, 1]]
+    assert first.targets[1].tolist() == [1, 2, IGNORED]
+    assert second.tokens.shape == (2, 5)
+    (later,) = examples.batches(2, start=2)
+    assert torch.equal(later.tokens, second.tokens)
 
 
 def test_every_prompt_is_seen_once_before_any_is_seen_twice() -> None:

@@ -4,8 +4,10 @@ What is made in such a folder may be used by whoever may use the folder, whateve
 maker. Times are compared by the clock of the file system, which all nodes see alike.
 """
 
+import errno
 import os
 import re
+import shutil
 import stat
 import uuid
 from contextlib import suppress
@@ -14,6 +16,8 @@ from pathlib import Path
 ABANDONED = 3600.0
 """Seconds after which what is still being made has lost its maker."""
 PART = ".part"
+TAKEN = (errno.EEXIST, errno.ENOTEMPTY)
+"""The errors of renaming a folder to a name that another folder has."""
 _NEW, _CLOCK = ".new", ".clock"
 _PASSING = re.compile(rf"\.(.+\.)?[0-9a-f]{{32}}({PART}|{_NEW}|{_CLOCK})")
 """What is called so while it is made: hidden, with a random name, and nobody's own."""
@@ -32,9 +36,9 @@ def make_folder(folder: Path) -> None:
     adopt_permissions(new)
     try:
         new.rename(folder)
-    except OSError:
+    except OSError as error:
         new.rmdir()
-        if not folder.is_dir():
+        if error.errno not in TAKEN:
             raise
 
 
@@ -101,4 +105,4 @@ def remove_abandoned(folder: Path) -> None:
         with suppress(OSError):
             passing = _PASSING.fullmatch(path.name)
             if passing and now(folder) - path.stat().st_mtime > ABANDONED:
-                path.rmdir() if path.is_dir() else path.unlink()
+                shutil.rmtree(path) if path.is_dir() else path.unlink()

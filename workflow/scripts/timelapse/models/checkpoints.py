@@ -2,7 +2,6 @@
 
 import os
 import shutil
-from contextlib import suppress
 from pathlib import Path
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -10,9 +9,6 @@ from transformers.utils import logging
 
 from timelapse.files.shared_folders import make_folder, settle
 from timelapse.models.checksums import write_checksums
-
-GONE = ".gone"
-"""What the name of a folder that is being removed ends in."""
 
 
 def step_folder(checkpoints: Path, step: int) -> Path:
@@ -23,17 +19,36 @@ def step_folder(checkpoints: Path, step: int) -> Path:
 def save_checkpoint(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path
 ) -> None:
-    """Write a Hugging Face folder (config, safetensors, tokenizer) with checksums, all at once."""
+    """Write a checkpoint whole or not at all, in place of what lies there.
+
+    Args:
+        model: the model.
+        tokenizer: the model's.
+        folder: the folder to write.
+    """
     make_folder(folder.parent)
     part = folder.with_name(folder.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
-    logging.disable_progress_bar()
-    model.save_pretrained(part)
-    tokenizer.save_pretrained(part)
-    write_checksums(part)
-    settle(part)
+    write_checkpoint(model, tokenizer, part)
     shutil.rmtree(folder, ignore_errors=True)
     part.rename(folder)
+
+
+def write_checkpoint(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path
+) -> None:
+    """Write a Hugging Face folder (config, safetensors, tokenizer) with checksums, and sync it.
+
+    Args:
+        model: the model.
+        tokenizer: the model's.
+        folder: an empty folder, or one that is not there yet.
+    """
+    logging.disable_progress_bar()
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    write_checksums(folder)
+    settle(folder)
 
 
 def publish(source: Path, target: Path) -> None:
@@ -46,16 +61,3 @@ def publish(source: Path, target: Path) -> None:
             os.link(file, destination)
         except OSError:
             shutil.copy2(file, destination)
-
-
-def discard(folder: Path) -> None:
-    """Remove a folder so that a kill meanwhile leaves it whole or gone, never in part.
-
-    Somebody else may remove it at the same time, and a file that is open somewhere may stay for a
-    while on a network file system: neither is an error.
-    """
-    gone = folder.with_name(folder.name + GONE)
-    shutil.rmtree(gone, ignore_errors=True)
-    with suppress(OSError):
-        folder.rename(gone)
-    shutil.rmtree(gone, ignore_errors=True)

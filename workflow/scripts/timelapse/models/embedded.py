@@ -2,13 +2,11 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import torch
-from datasets import Dataset
 from jaxtyping import Int
 from tokenizers import Regex, Tokenizer
 from tokenizers.models import WordLevel
@@ -21,7 +19,9 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from timelapse.models.training import Recipe, train
+from timelapse.models.training import Keep, Recipe, train
+from timelapse.models.training_examples import Examples
+from timelapse.models.training_store import TrainingFolder
 from timelapse.seeds import derived_seed, generator
 
 INITIAL_STD = 0.06
@@ -37,19 +37,21 @@ def train_embedded(
     words: Sequence[str],
     texts: Mapping[str, list[str]],
     seed: int,
-    folder: Path,
+    folder: TrainingFolder,
+    keep: Keep,
 ) -> pa.Table:
-    """Train an embedded model; continue the training whose state lies in `folder`.
+    """Train an embedded model; go on with the training in `folder` if there is one.
 
     Args:
         settings: `models.NAME.embedded` of a study's config.
         words: the vocabulary.
         texts: the texts of each task of the mixture.
         seed: of weights, mixture and order.
-        folder: where the state and the finished model are kept.
+        folder: the training's folder in the store.
+        keep: takes the checkpoint of the last step, the model.
 
     Returns:
-        the training table; the model is the last checkpoint in `folder`.
+        the training table: a row a step.
     """
     tokenizer = word_tokenizer(words)
     steps, batch = settings["steps"], settings["batch"]
@@ -73,9 +75,9 @@ def train_embedded(
         clip=1.0,
         dtype="float32",
         checkpoints=(steps,),
-        rolling=100,
     )
-    examples = Dataset.from_dict({"input_ids": rows, "labels": rows})
+    lengths = np.full(len(rows), rows.shape[1])
+    examples = Examples(rows, rows, lengths, np.arange(len(rows)))
     return train(
         partial(new_model, settings, tokenizer, derived_seed(seed, "embedded", "weights")),
         tokenizer,
@@ -83,6 +85,7 @@ def train_embedded(
         recipe,
         derived_seed(seed, "embedded", "dropout"),
         folder,
+        keep,
     )
 
 
