@@ -17,10 +17,11 @@ sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 import torch  # noqa: E402
 
 from timelapse.files.documents import read_yaml  # noqa: E402
-from timelapse.models.checkpoints import step_folder  # noqa: E402
+from timelapse.models.checkpoints import publish  # noqa: E402
 from timelapse.models.embedded import train_embedded  # noqa: E402
 from timelapse.models.loading import load_model, load_tokenizer  # noqa: E402
 from timelapse.models.prompts import encode  # noqa: E402
+from timelapse.models.training_store import TrainingFolder  # noqa: E402
 from timelapse.probes.win_rate import win_rate  # noqa: E402
 from timelapse.study.config import read_study  # noqa: E402
 from timelapse.tasks.dataset import read_dataset, read_texts, write_datasets  # noqa: E402
@@ -58,9 +59,16 @@ def measure(seed: int, settings: dict, specs: dict, folder: Path) -> dict[str, f
     texts = {task: read_texts(folder / f"{task}-train.parquet") for task in settings["mixture"]}
     words = {word for task in settings["mixture"] for word in specs[task].words()}
     start = time.time()
-    train_embedded(settings, sorted(words), texts, seed, folder)
+    last = folder / "model"
+    train_embedded(
+        settings,
+        sorted(words),
+        texts,
+        seed,
+        TrainingFolder(folder, "base", str(seed)),
+        keep=lambda _, checkpoint: publish(checkpoint, last),
+    )
     seconds = time.time() - start
-    last = step_folder(folder / "checkpoints", settings["steps"])
     model, tokenizer = load_model(last, "cpu"), load_tokenizer(last)
     rates = {}
     for task in specs:

@@ -9,9 +9,10 @@ from tiny_models import WORDS, gpt2_config, llama_config, neox_config, random_mo
 from transformers import PretrainedConfig
 
 from timelapse.errors import UserError
-from timelapse.models.checkpoints import publish, save_checkpoint, step_folder
+from timelapse.models.checkpoints import publish, save_checkpoint
 from timelapse.models.embedded import word_tokenizer
 from timelapse.models.loading import each_bridge, each_model, load_model
+from timelapse.paths import step_folder
 
 TOKENS = torch.arange(4, 12)[None]
 FAMILIES = [gpt2_config(), llama_config(), neox_config()]

@@ -16,9 +16,10 @@ from timelapse.activations.cache_directory import FOLDER, CacheDirectory
 from timelapse.activations.source import ActivationSpec, LiveSource
 from timelapse.errors import UserError
 from timelapse.models import hooks
-from timelapse.models.checkpoints import save_checkpoint, step_folder
+from timelapse.models.checkpoints import save_checkpoint
 from timelapse.models.embedded import word_tokenizer
 from timelapse.models.loading import each_bridge, load_model, load_tokenizer
+from timelapse.paths import step_folder
 from timelapse.probes import logit_diff
 from timelapse.probes.sweep import first_prompts
 from timelapse.probes.sweep_cached import Reading, needs_of, sweep_reading

@@ -1,4 +1,4 @@
-"""Checkpoint folders: where a step lies, and writing one whole or not at all."""
+"""Checkpoint folders: written whole or not at all, and given a second name."""
 
 import os
 import shutil
@@ -9,11 +9,6 @@ from transformers.utils import logging
 
 from timelapse.files.shared_folders import make_folder, settle
 from timelapse.models.checksums import write_checksums
-
-
-def step_folder(checkpoints: Path, step: int) -> Path:
-    """The folder of a step's checkpoint, e.g. `checkpoints/step-000008`."""
-    return checkpoints / f"step-{step:06d}"
 
 
 def save_checkpoint(
@@ -52,7 +47,12 @@ def write_checkpoint(
 
 
 def publish(source: Path, target: Path) -> None:
-    """Give a stored checkpoint folder a second name: hard links, or copies across file systems."""
+    """Give a checkpoint folder a second name: hard links, or copies across file systems.
+
+    Args:
+        source: the folder.
+        target: a folder, made if it is missing; files of the same names there are replaced.
+    """
     target.mkdir(parents=True, exist_ok=True)
     for file in sorted(source.iterdir()):
         destination = target / file.name

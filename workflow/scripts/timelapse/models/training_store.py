@@ -17,7 +17,9 @@ import torch
 
 from timelapse.files.shared_folders import PART, TAKEN, make_folder, now, remove_abandoned
 from timelapse.models.device import rounding
+from timelapse.paths import step_folder
 from timelapse.provenance import fingerprint
+from timelapse.steps import step_name
 
 FOLDER = "training"
 """Where a study's store keeps trainings."""
@@ -53,11 +55,11 @@ class TrainingFolder:
 
     def checkpoint(self, step: int) -> Path:
         """Where the checkpoint of a step lies."""
-        return self.path / f"step-{step:06d}"
+        return step_folder(self.path, step)
 
     def state(self, step: int) -> Path:
         """Where the state of a step lies."""
-        return self.path / f"state-{step:06d}"
+        return self.path / f"state-{step_name(step)}"
 
     def newest_step(self) -> int:
         """The last step of which there is a state; -1 if there is none."""
