@@ -69,7 +69,7 @@ def test_a_workflow_killed_while_it_trains_ends_as_if_undisturbed(
         start_new_session=True,
     )
     deadline = time.monotonic() + 300
-    seen = "*/checkpoints/step-000002"
+    seen = "*/step-000002"
     trainings = project.folder / ".cache/timelapse/training"
     while not list(trainings.glob(seen)) and time.monotonic() < deadline:
         time.sleep(0.01)
