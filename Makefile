@@ -1,18 +1,21 @@
 # make run         installs what is locked and runs the default study
 # make install     installs only
-# make test        checks the code and runs all tests but those on a cluster
+# make test        checks the code and runs the tests, in minutes
+# make test-all    these, the slow ones (faults, fuzzing, granularity) and the next
 # make test-slurm  runs a tiny study on a Slurm that it starts here; needs root and Debian, and
 #                  for so long may add a line to /etc/hosts
 VENV ?= .venv
 PYTHON ?= python3
 CORES ?= all
+# Tests run in so many processes.
+WORKERS ?= 2
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 LOCK := requirements.lock
 # Threads that wait by spinning are many times slower on a shared machine.
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: run install test test-slurm lint format lock clean
+.PHONY: run install test test-slow test-all test-slurm lint format lock clean
 
 run: $(INSTALLED)
 	$(BIN)/snakemake --cores $(CORES)
@@ -20,7 +23,12 @@ run: $(INSTALLED)
 install: $(INSTALLED)
 
 test: lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(WORKERS)
+
+test-slow: $(INSTALLED)
+	$(BIN)/python -m pytest -n $(WORKERS) -m "slow or faults or fuzz"
+
+test-all: test test-slow test-slurm
 
 test-slurm: $(INSTALLED)
 	tests/slurm/install.sh

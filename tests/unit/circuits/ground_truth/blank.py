@@ -86,7 +86,7 @@ class BlankGPT2:
     def mlp_in(self, layer: int) -> Tensor:
         return self._blocks[layer].mlp.c_fc.weight
 
-    def mlp_bias(self, layer: int) -> Float[Tensor, "neuron"]:
+    def mlp_bias(self, layer: int) -> Float[Tensor, " neuron"]:
         return self._blocks[layer].mlp.c_fc.bias
 
     def mlp_out(self, layer: int) -> Tensor:
@@ -139,7 +139,7 @@ class BlankNeoX:
     def mlp_in(self, layer: int) -> Tensor:
         return self._blocks[layer].mlp.dense_h_to_4h.weight.T
 
-    def mlp_bias(self, layer: int) -> Float[Tensor, "neuron"]:
+    def mlp_bias(self, layer: int) -> Float[Tensor, " neuron"]:
         return self._blocks[layer].mlp.dense_h_to_4h.bias
 
     def mlp_out(self, layer: int) -> Tensor:

@@ -1,7 +1,7 @@
 """What every renderer offers: a figure that shows one step after the other. Stage: figures."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from timelapse.figures import style
 
 
+@runtime_checkable
 class Drawing(Protocol):
     """An open figure over the steps of one table, whose artists are updated in place.
 

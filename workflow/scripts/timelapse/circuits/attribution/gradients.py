@@ -12,7 +12,7 @@ the second is one number for each target and position (`Projections`).
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -27,6 +27,7 @@ from timelapse.models.norms import Norm
 Gradients = Mapping[str, Float[Tensor, "batch position *rest"]]
 
 
+@runtime_checkable
 class TargetGradients(Protocol):
     """Sums of gradients at targets that have the same sources.
 
