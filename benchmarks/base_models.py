@@ -16,23 +16,22 @@ sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
 import torch  # noqa: E402
 
-from timelapse.files.documents import read_yaml  # noqa: E402
 from timelapse.models.checkpoints import publish  # noqa: E402
 from timelapse.models.embedded import train_embedded  # noqa: E402
 from timelapse.models.loading import load_model, load_tokenizer  # noqa: E402
 from timelapse.models.prompts import encode  # noqa: E402
 from timelapse.models.training_store import TrainingFolder  # noqa: E402
 from timelapse.probes.win_rate import win_rate  # noqa: E402
-from timelapse.study.config import read_study  # noqa: E402
+from timelapse.study.config_files import ConfigFiles  # noqa: E402
+from timelapse.study.study import read_study  # noqa: E402
 from timelapse.tasks.dataset import read_dataset, read_texts, write_datasets  # noqa: E402
 from timelapse.tasks.spec import load_spec  # noqa: E402
 
 
 def main() -> None:
-    config = ROOT / "config.yaml"
-    study = read_study(read_yaml(config), [config], ROOT / "tasks")
-    settings = study.models["base"].settings
-    specs = {task: load_spec(ROOT / "tasks" / f"{task}.yaml") for task in study.tasks}
+    study = read_study(ConfigFiles.read([ROOT / "config.yaml"]))
+    settings = study.models["base"].params["settings"]
+    specs = {task: load_spec(study.task_file(task)) for task in study.tasks}
     threads = min(2, os.cpu_count() or 1)
     torch.set_num_threads(threads)
     seeds = [int(seed) for seed in sys.argv[1:]] or [0, 1, 2]

@@ -19,10 +19,10 @@ from transformer_lens.config import TransformerBridgeConfig  # noqa: E402
 
 from timelapse.activations.block_index import merged, whole  # noqa: E402
 from timelapse.activations.cache import prompt_numbers  # noqa: E402
-from timelapse.files.documents import read_yaml  # noqa: E402
 from timelapse.probes.sweep_cached import needs_of  # noqa: E402
-from timelapse.study.config import read_study  # noqa: E402
+from timelapse.study.config_files import ConfigFiles  # noqa: E402
 from timelapse.study.jobs import MOST_TOGETHER  # noqa: E402
+from timelapse.study.study import read_study  # noqa: E402
 from timelapse.tasks.spec import load_spec  # noqa: E402
 
 TASKS = 10
@@ -74,13 +74,13 @@ def main() -> None:
 
 def activation_bytes() -> int:
     """Bytes that the default probes keep of a GPT-2 small checkpoint on ioi3, in float32."""
-    study = read_study(read_yaml(ROOT / "config.yaml"), [], ROOT / "tasks")
+    study = read_study(ConfigFiles.read([ROOT / "config.yaml"]))
     config = TransformerBridgeConfig(
         n_layers=12, n_heads=12, d_model=768, d_head=64, n_ctx=1024, d_vocab=50257, d_mlp=3072,
         architecture="GPT2LMHeadModel",
     )  # fmt: skip
-    sides = len(load_spec(ROOT / "tasks" / "ioi3.yaml").schemes)
-    rows = whole(study.probes["logit_diff"]["prompts"], study.activations["rows"])
+    sides = len(load_spec(ROOT / "tasks" / "ioi3.yaml").corruption_names)
+    rows = whole(study.probes["logit_diff"].prompts, study.activations.rows)
     numbers = sum(
         prompt_numbers(need, config, LENGTH) * (1 if need.side == "clean" else sides)
         for need in merged(needs_of(study.probes, config))

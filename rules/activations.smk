@@ -9,7 +9,7 @@ rule store_report:
         **asks(REQUESTS.tables, 1),
     params:
         store=STUDY.store,
-        cap_gb=STUDY.activations["cap_gb"],
+        cap_gb=STUDY.activations.cap_gb,
     message:
         "Looking through the store of activations"
     script:

@@ -1,5 +1,5 @@
 # Circuits: the scored edges of every checkpoint, how faithful they are, how they compare.
-METHOD = STUDY.probes["edges"]["methods"][0]
+METHOD = STUDY.edges.methods[0]
 
 for run in STUDY.runs.values():
     for task in run.controls:
@@ -24,9 +24,13 @@ for run in STUDY.runs.values():
             params:
                 code=code_digest(SCRIPTS / "edges.py"),
                 task=task,
-                compute=STUDY.compute,
-                probe={**STUDY.probes["edges"], "methods": [METHOD], "positions": False},
-                corruptions=SPECS[task].schemes,
+                compute=STUDY.compute.model_dump(),
+                probe={
+                    **STUDY.edges.model_dump(),
+                    "methods": [METHOD],
+                    "positions": False,
+                },
+                corruptions=SPECS[task].corruption_names,
             message:
                 f"Scoring the edges of run {run.name} before learning on the control {task}"
             script:
@@ -58,9 +62,9 @@ for jobs in STUDY.jobs:
         params:
             code=code_digest(SCRIPTS / "edges.py"),
             task=jobs.task,
-            compute=STUDY.compute,
-            probe=STUDY.probes["edges"],
-            corruptions=SPECS[jobs.task].schemes,
+            compute=STUDY.compute.model_dump(),
+            probe=STUDY.probes["edges"].model_dump(),
+            corruptions=SPECS[jobs.task].corruption_names,
         message:
             f"Scoring the edges of {jobs.said}"
         script:
@@ -95,10 +99,10 @@ for jobs in STUDY.jobs:
         params:
             code=code_digest(SCRIPTS / "faithfulness.py"),
             task=jobs.task,
-            compute=STUDY.compute,
-            probe=STUDY.probes["faithfulness"],
+            compute=STUDY.compute.model_dump(),
+            probe=STUDY.probes["faithfulness"].model_dump(),
             method=METHOD,
-            corruptions=SPECS[jobs.task].schemes,
+            corruptions=SPECS[jobs.task].corruption_names,
             seed=STUDY.seed,
         message:
             f"Measuring how faithful circuits are: {jobs.said}"
@@ -108,7 +112,7 @@ for jobs in STUDY.jobs:
 
 for evaluation in STUDY.evaluations:
     run = evaluation.run
-    compared = evaluation.at(compared_steps(run.steps, STUDY.comparison["checkpoints"]))
+    compared = evaluation.at(compared_steps(run.steps, STUDY.comparison.checkpoints))
     others = [task for task in run.evaluate if task != evaluation.task]
 
     # The circuits of all compared steps visit each of them: a job reads the edges of all.
@@ -140,11 +144,11 @@ for evaluation in STUDY.evaluations:
         params:
             code=code_digest(SCRIPTS / "transfer.py"),
             task=evaluation.task,
-            compute=STUDY.compute,
-            comparison=STUDY.comparison,
+            compute=STUDY.compute.model_dump(),
+            comparison=STUDY.comparison.model_dump(),
             method=METHOD,
             tasks=run.evaluate,
-            corruptions=SPECS[evaluation.task].schemes,
+            corruptions=SPECS[evaluation.task].corruption_names,
             seed=STUDY.seed,
         message:
             f"Running circuits in each other's checkpoints: {evaluation.said}"
@@ -179,7 +183,7 @@ for evaluation in STUDY.evaluations:
             **asks(REQUESTS.comparing, compared),
         params:
             code=code_digest(SCRIPTS / "compare.py"),
-            comparison=STUDY.comparison,
+            comparison=STUDY.comparison.model_dump(),
             method=METHOD,
             task=evaluation.task,
             others=others,
@@ -210,7 +214,7 @@ for evaluation in STUDY.evaluations:
             run=run.name,
             task=evaluation.task,
             method=METHOD,
-            edges=STUDY.comparison["edges"],
+            edges=STUDY.comparison.edges,
         message:
             f"Writing the circuits of run {run.name} on {evaluation.task} for other tools"
         script:

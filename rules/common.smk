@@ -13,7 +13,6 @@ from timelapse.provenance import code_digest
 from timelapse.study.checks import check_writable, checked
 from timelapse.study.requests import Requests
 from timelapse.study.targets import results
-from timelapse.study.config import read_config
 
 try:
     if workflow.is_main_process:
@@ -22,24 +21,19 @@ try:
             "",
             "Run in a directory that can be written: Snakemake keeps its notes there",
         )
-    if Path("config.yaml").exists() or not workflow.configfiles:
-        read_config("config.yaml")
-except UserError as error:
-    raise WorkflowError(str(error)) from None
-
-
-configfile: "config.yaml"
-
-
-try:
     STUDY, SPECS = checked(
-        config,
-        workflow.configfiles,
-        Path("tasks"),
-        command_line=bool(workflow.config_settings.config),
+        workflow.overwrite_configfiles or ["config.yaml"],
+        workflow.config_settings.config,
     )
 except UserError as error:
     raise WorkflowError(str(error)) from None
+
+# A study that is given with --configfile stands alone. For Snakemake, which keeps what it reads
+# here beside the results; the study itself has been read by a safer reader.
+if not workflow.overwrite_configfiles:
+
+    configfile: "config.yaml"
+
 
 # Snakemake's own message does not spell the command out.
 if workflow.is_main_process and any(Path(".snakemake/locks").glob("*.lock")):
@@ -76,7 +70,11 @@ def drawn(wildcards, shown):
 
 
 # Scripts read here, and not among their params, what no result stands on.
-config.update(store=STUDY.store, activations=STUDY.activations, probes=STUDY.probes)
+config.update(
+    store=STUDY.store,
+    activations=STUDY.activations.model_dump(),
+    probes={name: probe.model_dump() for name, probe in STUDY.probes.items()},
+)
 
 
 onstart:

@@ -1,7 +1,7 @@
 # Task specs -> Parquet datasets, one file per split.
 rule expand_task:
     input:
-        spec="tasks/{task}.yaml",
+        spec=lambda wildcards: STUDY.task_file(wildcards.task),
     output:
         train="results/datasets/{task}/train.parquet",
         validation="results/datasets/{task}/validation.parquet",

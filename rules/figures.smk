@@ -82,7 +82,7 @@ rule draw_task_overview:
 
 
 for run in STUDY.runs.values():
-    shown = compared_steps(run.steps, STUDY.films["checkpoints"])
+    shown = compared_steps(run.steps, STUDY.films.checkpoints)
     for task in run.evaluate:
         folder = f"results/runs/{run.name}/{task}/figures/{{figure}}"
         # One block for all: Snakemake then knows that a film's job has drawn a frame.

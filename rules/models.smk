@@ -11,7 +11,7 @@ rule train_embedded:
             for task in STUDY.models[wildcards.model].mixture
         ],
         specs=lambda wildcards: [
-            f"tasks/{task}.yaml" for task in STUDY.models[wildcards.model].mixture
+            STUDY.task_file(task) for task in STUDY.models[wildcards.model].mixture
         ],
     output:
         directory("results/models/{model}"),
@@ -27,8 +27,8 @@ rule train_embedded:
         gpu=1,
     params:
         code=code_digest(SCRIPTS / "train_embedded.py"),
-        model=lambda wildcards: vars(STUDY.models[wildcards.model]),
-        tf32=STUDY.compute["tf32"],
+        model=lambda wildcards: STUDY.models[wildcards.model].params,
+        tf32=STUDY.compute.tf32,
     message:
         "Training the embedded model {wildcards.model} on its mixture"
     script:
@@ -50,7 +50,7 @@ rule fetch_model:
         **asks(REQUESTS.fetching, lambda wildcards: wildcards.model),
     params:
         code=code_digest(SCRIPTS / "fetch_model.py"),
-        model=lambda wildcards: vars(STUDY.models[wildcards.model]),
+        model=lambda wildcards: STUDY.models[wildcards.model].params,
     message:
         "Fetching model {wildcards.model}"
     script:
@@ -80,7 +80,7 @@ for run in STUDY.runs.values():
         params:
             code=code_digest(SCRIPTS / "finetune.py"),
             training=run.training,
-            tf32=STUDY.compute["tf32"],
+            tf32=STUDY.compute.tf32,
         message:
             f"Fine-tuning {run.model} on {run.task}: run {run.name}"
         script:

@@ -1,6 +1,6 @@
 # Measurements of every checkpoint on every evaluated task. STUDY.jobs says how they are cut into
 # jobs: one per run, task and probe (some, if the run is long), or one for each of its checkpoints.
-KEPT = {key: STUDY.activations[key] for key in ("dtype", "rows")}
+KEPT = {key: getattr(STUDY.activations, key) for key in ("dtype", "rows")}
 
 for jobs in STUDY.jobs:
 
@@ -27,8 +27,8 @@ for jobs in STUDY.jobs:
         params:
             code=code_digest(SCRIPTS / "win_rate.py"),
             task=jobs.task,
-            compute=STUDY.compute,
-            probe=STUDY.probes["win_rate"],
+            compute=STUDY.compute.model_dump(),
+            probe=STUDY.probes["win_rate"].model_dump(),
         message:
             f"Measuring the win rate of {jobs.said}"
         script:
@@ -61,8 +61,8 @@ for jobs in STUDY.jobs:
         params:
             code=code_digest(SCRIPTS / "logit_diff.py"),
             task=jobs.task,
-            compute=STUDY.compute,
-            probe=STUDY.probes["logit_diff"],
+            compute=STUDY.compute.model_dump(),
+            probe=STUDY.probes["logit_diff"].model_dump(),
             activations=KEPT,
         message:
             f"Decomposing the logit difference of {jobs.said}"
@@ -92,9 +92,9 @@ for jobs in STUDY.jobs:
         params:
             code=code_digest(SCRIPTS / "patching.py"),
             task=jobs.task,
-            compute=STUDY.compute,
-            probe=STUDY.probes["patching"],
-            corruptions=SPECS[jobs.task].schemes,
+            compute=STUDY.compute.model_dump(),
+            probe=STUDY.probes["patching"].model_dump(),
+            corruptions=SPECS[jobs.task].corruption_names,
         message:
             f"Patching clean activations into corrupted prompts: {jobs.said}"
         script:
@@ -126,8 +126,8 @@ for jobs in STUDY.jobs:
         params:
             code=code_digest(SCRIPTS / "attention.py"),
             task=jobs.task,
-            compute=STUDY.compute,
-            probe=STUDY.probes["attention"],
+            compute=STUDY.compute.model_dump(),
+            probe=STUDY.probes["attention"].model_dump(),
             activations=KEPT,
             seed=STUDY.seed,
         message:
@@ -162,8 +162,8 @@ for jobs in STUDY.jobs:
         params:
             code=code_digest(SCRIPTS / "head_roles.py"),
             task=jobs.task,
-            compute=STUDY.compute,
-            probe=STUDY.probes["head_roles"],
+            compute=STUDY.compute.model_dump(),
+            probe=STUDY.probes["head_roles"].model_dump(),
             activations=KEPT,
             seed=STUDY.seed,
         message:
@@ -199,8 +199,8 @@ for jobs in STUDY.jobs:
         params:
             code=code_digest(SCRIPTS / "logit_lens.py"),
             task=jobs.task,
-            compute=STUDY.compute,
-            probe=STUDY.probes["logit_lens"],
+            compute=STUDY.compute.model_dump(),
+            probe=STUDY.probes["logit_lens"].model_dump(),
             activations=KEPT,
         message:
             f"Reading the layers of {jobs.said}"

@@ -9,7 +9,7 @@ rule verify:
         **asks(REQUESTS.tables, MOST_STEPS),
     params:
         frames={
-            run.name: len(compared_steps(run.steps, STUDY.films["checkpoints"]))
+            run.name: len(compared_steps(run.steps, STUDY.films.checkpoints))
             for run in STUDY.runs.values()
         },
         configfiles=[

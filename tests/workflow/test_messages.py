@@ -1,8 +1,10 @@
 """What a user sees after a mistake: one message, at once, and no traceback."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+import yaml
 from projects import CONFIG, Project
 
 
@@ -144,7 +146,7 @@ def test_a_mistake_is_told_in_one_message(fresh, name: str) -> None:
 
 
 CALLS = {
-    "a wrong value": (["--config", "seed=abc"], "config.yaml, --config: seed", "whole number"),
+    "a wrong value": (["--config", "seed=abc"], "--config: seed", "whole number"),
     "an unknown key": (["--config", "sead=1"], "--config: sead", "'seed'"),
     "a list": (["--configfile", "list.yaml"], "Config file", "keys at top level"),
     "no YAML": (["--configfile", "open.yaml"], "Config file", "not valid JSON or YAML"),
@@ -170,6 +172,39 @@ def test_a_mistake_on_the_command_line_is_told_in_one_message(fresh, name: str) 
     assert "Traceback" not in printed
     assert place in printed
     assert hint in printed
+
+
+def test_all_mistakes_of_a_file_are_told_at_once(fresh) -> None:
+    project = fresh(CONFIG)
+    project.replace("config.yaml", "seed: 0", "sead: 0")
+    project.replace("config.yaml", "steps: 4", "steps: four")
+    project.replace("config.yaml", "learning_rate: 1e-3", "learning_rate: 1e-3000")
+    done = project.snakemake("-n")
+    lines = [line for line in (done.stdout + done.stderr).splitlines() if "config.yaml: " in line]
+    assert [line.partition("config.yaml: ")[2].partition(":")[0] for line in lines] == [
+        *("sead", "runs.tiny.steps", "runs.tiny.learning_rate"),
+    ]
+
+
+def test_a_study_given_with_configfile_stands_alone_and_may_lie_outside(
+    fresh, tmp_path: Path
+) -> None:
+    project = fresh(CONFIG)
+    own = yaml.safe_load(CONFIG)
+    own |= {"tasks": str(tmp_path / "prompts"), "runs": {"mine": own["runs"]["tiny"]}}
+    own["runs"]["mine"] |= {"task": "own", "evaluate": ["own"]}
+    (tmp_path / "prompts").mkdir()
+    spec = (project.folder / "tasks/ioi2.yaml").read_text()
+    (tmp_path / "prompts/own.yaml").write_text(spec)
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(own))
+    outside = str(tmp_path / "mine.yaml")
+    done = project.snakemake("-n", "--configfile", outside, "--config", "seed=3")
+    printed = done.stdout + done.stderr
+    assert done.returncode == 0, printed
+    assert "results/runs/mine/" in printed and "results/runs/tiny/" not in printed
+    assert "results/datasets/own/test.parquet" in printed
+    project.remove("config.yaml")
+    assert project.snakemake("-n", "--configfile", outside).returncode == 0
 
 
 TASK = "results/runs/tiny/ioi3"
@@ -199,7 +234,9 @@ def test_a_damaged_input_is_named_in_the_job_log(copy: Project, damaged: str, ta
 
 
 def test_a_config_of_its_own_is_another_study(copy: Project) -> None:
-    copy.folder.joinpath("other.yaml").write_text("runs: {tiny: {evaluate: [ioi3]}}\n")
+    copy.folder.joinpath("other.yaml").write_text(
+        "extends: config.yaml\nruns: {tiny: {evaluate: [ioi3]}}\n"
+    )
     assert copy.planned("--configfile", "other.yaml") == {
         **{"transfer_tiny": 1, "compare_tiny": 1, "summarise_tiny": 1},
         **{"draw_run_overview": 1, "draw_task_overview": 7},

@@ -10,8 +10,7 @@ from transformer_lens.model_bridge import TransformerBridge
 from timelapse.circuits.methods import METHODS, score_edges
 from timelapse.circuits.settings import Ablation, Settings
 from timelapse.errors import UserError
-from timelapse.files.documents import read_yaml
-from timelapse.study.config import SCHEMA
+from timelapse.probes import registry
 
 
 def test_the_samples_average_to_the_scores(gpt2: TransformerBridge) -> None:
@@ -46,7 +45,6 @@ def test_an_unknown_method_is_refused_with_the_names_of_those_there_are(
         score_edges(gpt2, [random_prompts(1, length=6)], ["swap"], ["IG"], Settings())
 
 
-def test_the_methods_and_settings_of_schema_and_code_are_the_same() -> None:
-    document = read_yaml(SCHEMA)
-    assert document["$defs"]["method"]["enum"] == list(METHODS)
-    assert document["$defs"]["ablation"]["enum"] == list(get_args(Ablation))
+def test_the_methods_and_settings_of_config_and_code_are_the_same() -> None:
+    assert get_args(registry.Method) == tuple(METHODS)
+    assert get_args(registry.Ablation) == get_args(Ablation)

@@ -1,8 +1,7 @@
-"""A thousand broken configs and a thousand broken specs: one clear error each, nothing else."""
+"""A thousand broken configs and a thousand broken specs: clear errors, nothing else."""
 
 import random
 import re
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,14 +9,12 @@ from typing import Any
 import pytest
 import yaml
 from fuzzing.mutations import broken
-from snakemake.common.configfile import load_configfile
-from snakemake.exceptions import WorkflowError
 
 from timelapse.errors import UserError
 from timelapse.figures.films.registry import KINDS
 from timelapse.figures.overviews.registry import offered, pictures
 from timelapse.study.checks import checked
-from timelapse.study.config import Study, read_config
+from timelapse.study.study import Study
 from timelapse.study.targets import results
 from timelapse.tasks.expansion import expand
 from timelapse.tasks.spec import TaskSpec
@@ -54,14 +51,9 @@ figures: {circuit: {edges: 5, corruption: pooled}, head_roles: {top: 3}}
 """
 
 
-def parse(config: Path, tasks: Path) -> tuple[Study, dict[str, TaskSpec]]:
-    """What happens to a config and its specs when the Snakefile is parsed."""
-    read_config(config)
-    return checked(load_configfile(config), [config], tasks)
-
-
-def study_on(task: str) -> dict[str, Any]:
+def study_on(task: str, folder: Path) -> dict[str, Any]:
     return {
+        "tasks": str(folder),
         "models": {"base": {"embedded": {"mixture": {task: 1}}}},
         "runs": {"tuned": {"model": "base", "task": task, "steps": 20}},
     }
@@ -82,7 +74,14 @@ def paths_of(study: Study) -> list[str]:
 
 
 def fault_of(error: UserError, folder: Path) -> str | None:
-    """What an error lacks, if anything."""
+    """What one of the errors lacks, if anything."""
+    faults = [_fault_of_one(one, folder) for one in error.each]
+    if str(error).count("\n") > 20:
+        return "too many lines"
+    return next(filter(None, faults), None)
+
+
+def _fault_of_one(error: UserError, folder: Path) -> str | None:
     text = str(error)
     if not text.isprintable():
         return "not one printable line"
@@ -90,7 +89,7 @@ def fault_of(error: UserError, folder: Path) -> str | None:
         return f"{len(text)} characters"
     if not (error.problem.strip() and error.remedy.strip() and error.remedy[0].isupper()):
         return "no problem or no remedy"
-    if str(folder) not in error.source:
+    if not any(str(place) in error.source for place in (folder, "tasks/")):
         return "no file"
     whole = ("the file", "the top level")
     if not error.key and not error.problem.startswith(whole):
@@ -118,7 +117,7 @@ def run_cases(
     """Try broken copies of documents; return how many were refused.
 
     Raises:
-        AssertionError: listing those that were not told in one clear error.
+        AssertionError: listing those that were not told in clear errors.
     """
     refused, faults = 0, []
     for seed in range(CASES):
@@ -130,7 +129,7 @@ def run_cases(
             refused += 1
             fault = fault_of(error, folder)
             fault = fault and f"{fault}: {str(error)[:300]!r}"
-        except (WorkflowError, Exception) as error:
+        except Exception as error:
             fault = f"{type(error).__name__}: {str(error)[:300]}"
         else:
             try:
@@ -145,23 +144,21 @@ def run_cases(
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("project")
-    shutil.copytree(ROOT / "tasks", folder / "tasks")
-    return folder
+    return tmp_path_factory.mktemp("project")
 
 
-def test_every_broken_config_is_told_in_one_clear_error(folder: Path) -> None:
+def test_every_broken_config_is_told_in_clear_errors(folder: Path) -> None:
     shipped = [CONFIG, (ROOT / "config.yaml").read_text()]
 
     def attempt(content: bytes) -> Any:
         (folder / "config.yaml").write_bytes(content)
-        return parse(folder / "config.yaml", folder / "tasks")
+        return checked([folder / "config.yaml"])
 
     refused = run_cases(folder, lambda rng: rng.choice((CONFIG, *shipped)), attempt)
     assert refused >= WANTED
 
 
-def test_every_broken_spec_is_told_in_one_clear_error(folder: Path) -> None:
+def test_every_broken_spec_is_told_in_clear_errors(folder: Path) -> None:
     chosen: list[Path] = []
 
     def text_of(rng: random.Random) -> str:
@@ -172,7 +169,7 @@ def test_every_broken_spec_is_told_in_one_clear_error(folder: Path) -> None:
         (folder / "broken").mkdir(exist_ok=True)
         (folder / "broken" / chosen[0].name).write_bytes(content)
         config = folder / "config.yaml"
-        config.write_text(yaml.safe_dump(study_on(chosen[0].stem)))
-        return parse(config, folder / "broken")
+        config.write_text(yaml.safe_dump(study_on(chosen[0].stem, folder / "broken")))
+        return checked([config])
 
     assert run_cases(folder, text_of, attempt) >= WANTED

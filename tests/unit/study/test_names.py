@@ -9,7 +9,8 @@ import yaml
 from fuzzing.junk import NAMES
 
 from timelapse.errors import UserError
-from timelapse.study.config import Study, read_study
+from timelapse.study.config_files import ConfigFiles, Layer
+from timelapse.study.study import Study, read_study
 from timelapse.tasks.spec import load_spec
 
 ROOT = Path(__file__).parents[3]
@@ -22,7 +23,7 @@ ODD = tuple(name for name in NAMES if not name.isidentifier() or not name.isasci
 
 
 def study_with(path: str, value: Any) -> Study:
-    return read_study(changed(STUDY, path, value), [], ROOT / "tasks")
+    return read_study(ConfigFiles.of([Layer("config", changed(STUDY, path, value))]))
 
 
 def changed(document: dict[str, Any], path: str, value: Any) -> dict[str, Any]:

@@ -7,11 +7,12 @@ import pytest
 import yaml
 
 from timelapse.circuits.graph import GraphShape
-from timelapse.files.documents import read_yaml
 from timelapse.models import device
-from timelapse.study.config import Study, read_study
+from timelapse.probes.registry import EdgesSettings
+from timelapse.study.config_files import ConfigFiles, Layer
 from timelapse.study.requests import Requests
 from timelapse.study.resources import BATCH, Request, Size, measuring, passes, training
+from timelapse.study.study import Study, read_study
 from timelapse.tasks.spec import load_spec
 
 ROOT = Path(__file__).parents[3]
@@ -31,7 +32,7 @@ PEAK_MB = {
 
 
 def default_study() -> tuple[Study, Requests]:
-    study = read_study(read_yaml(ROOT / "config.yaml"), [], ROOT / "tasks")
+    study = read_study(ConfigFiles.read([ROOT / "config.yaml"]))
     return study, Requests(
         study, {task: load_spec(ROOT / "tasks" / f"{task}.yaml") for task in study.tasks}
     )
@@ -73,7 +74,7 @@ def test_more_checkpoints_take_more_time_and_no_more_memory() -> None:
 
 
 def test_exact_scores_take_a_pass_for_every_edge() -> None:
-    settings = {"methods": ["exact"], "ig_steps": 5}
+    settings = EdgesSettings(methods=("exact",), ig_steps=5)
     assert passes("edges", settings, SMALL, 10, 2) == 2 * SMALL.edges
 
 
@@ -103,7 +104,7 @@ def test_a_model_from_the_hub_is_sized_when_it_is_there(
 ) -> None:
     config = yaml.safe_load((ROOT / "config.yaml").read_text())
     config["models"]["base"] = {"hub": "gpt2"}
-    study = read_study(config, [], ROOT / "tasks")
+    study = read_study(ConfigFiles.of([Layer("config", config)]))
     requests = Requests(study, {})
     monkeypatch.chdir(tmp_path)
     assert requests.size("base") == GPT2

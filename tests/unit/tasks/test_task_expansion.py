@@ -12,8 +12,7 @@ import pyarrow as pa
 import pytest
 
 from timelapse.errors import UserError
-from timelapse.tasks.expansion import expand
-from timelapse.tasks.rendering import Words, distinct
+from timelapse.tasks.expansion import Words, distinct, expand
 from timelapse.tasks.spec import TaskSpec, dataset_schema, load_spec
 
 WriteTask = Callable[..., Path]

@@ -1,28 +1,19 @@
-"""The files a user writes: YAML in, plain checked data out, or one error that says what to do."""
+"""The files a user writes: YAML in, plain data out, or one error that says what to do."""
 
-import math
-import re
 from collections.abc import Hashable
-from copy import deepcopy
-from functools import cache
-from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
 import yaml
-from jsonschema import Draft202012Validator, TypeChecker
-from jsonschema.exceptions import best_match
-from jsonschema.validators import extend
 
 from timelapse.errors import UserError
-from timelapse.files.violations import cut, explanation, found
+from timelapse.files.messages import cut, found
 
 _PLAIN_TAGS = {
     f"tag:yaml.org,2002:{kind}" for kind in ("map", "seq", "str", "int", "float", "bool", "null")
 }
 _LARGEST = 2**63
 _BYTES = 1_000_000
-_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 
 
 def read_yaml(path: str | Path) -> dict[str, Any]:
@@ -62,33 +53,6 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
         problem = f"the top level must be a mapping (key: value), but {found(document)} was found"
         raise UserError(path, "", problem, "Start the file with a key, such as description: ...")
     return document
-
-
-def validated(
-    document: dict[str, Any], schema_path: str | Path, source: str | Path
-) -> dict[str, Any]:
-    """Return a copy of the document with the schema's defaults, or explain what is wrong.
-
-    Text that spells a number becomes one where the schema wants a number: to YAML 1.1, `1e-4` is
-    text.
-
-    Args:
-        document: what `read_yaml` returned.
-        schema_path: a JSON schema (Draft 2020-12) written as YAML; its descriptions become advice.
-        source: the file to name in the error.
-
-    Raises:
-        UserError: the most telling violation of the schema.
-    """
-    schema = _schema(Path(schema_path))
-    completed: dict[str, Any] = _completed(document, schema, schema)
-    errors = list(_Validator(schema).iter_errors(completed))
-    if not errors:
-        return completed
-    misnamed = [error for error in errors if error.validator == "additionalProperties"]
-    outermost = min(misnamed or errors, key=lambda error: len(error.absolute_path))
-    key, problem, remedy = explanation(best_match([outermost]))
-    raise UserError(source, key, problem, remedy)
 
 
 class _Refused(yaml.MarkedYAMLError):
@@ -168,80 +132,3 @@ def _syntax_error(path: str | Path, error: yaml.MarkedYAMLError) -> UserError:
     else:
         remedy = "Check indentation, quotes, brackets and colons on this line and the one above"
     return UserError(path, place, problem, remedy)
-
-
-def _is_finite_number(_: TypeChecker, value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-_Validator = extend(
-    Draft202012Validator,
-    type_checker=Draft202012Validator.TYPE_CHECKER.redefine("number", _is_finite_number),
-)
-
-
-@cache
-def _schema(path: Path) -> dict[str, Any]:
-    schema = read_yaml(path)
-    Draft202012Validator.check_schema(schema)
-    return schema
-
-
-def _completed(value: Any, schema: Any, root: dict[str, Any]) -> Any:
-    """Copy a value with defaults filled in and numerals turned into numbers, as its schema says."""
-    if not isinstance(schema, dict):
-        return deepcopy(value)
-    if reference := schema.get("$ref"):
-        schema = {**_referenced(reference, root), **schema}
-    for branch in [*schema.get("anyOf", []), *schema.get("oneOf", [])]:
-        attempt = _completed(value, branch, root)
-        if _Validator(root).evolve(schema=branch).is_valid(attempt):
-            value = attempt
-            break
-    if isinstance(value, dict):
-        return _completed_mapping(value, schema, root)
-    if isinstance(value, list):
-        rules = chain(schema.get("prefixItems", []), repeat(schema.get("items")))
-        return [_completed(item, rule, root) for item, rule in zip(value, rules, strict=False)]
-    return _number(value, schema.get("type", []))
-
-
-def _referenced(reference: str, root: dict[str, Any]) -> dict[str, Any]:
-    target = root
-    for part in reference.removeprefix("#/").split("/"):
-        target = target[part]
-    return target
-
-
-def _completed_mapping(
-    value: dict[str, Any], schema: dict[str, Any], root: dict[str, Any]
-) -> dict[str, Any]:
-    properties = schema.get("properties", {})
-    defaults = {
-        key: rule["default"]
-        for key, rule in properties.items()
-        if key not in value and isinstance(rule, dict) and "default" in rule
-    }
-    patterns = schema.get("patternProperties", {})
-
-    def rule_for(key: str) -> Any:
-        if key in properties:
-            return properties[key]
-        matching = [rule for pattern, rule in patterns.items() if re.search(pattern, key)]
-        return matching[0] if matching else schema.get("additionalProperties")
-
-    return {
-        key: _completed(item, rule_for(key), root) for key, item in {**value, **defaults}.items()
-    }
-
-
-def _number(value: Any, wanted: str | list[str]) -> Any:
-    """The number that a text spells, where a number is wanted and text is not."""
-    kinds = {wanted} if isinstance(wanted, str) else set(wanted)
-    if isinstance(value, str) and kinds & {"number", "integer"} and "string" not in kinds:
-        if not _NUMBER.fullmatch(value):
-            return value
-        value = float(value)
-    if isinstance(value, float) and "integer" in kinds and value.is_integer():
-        return int(value)
-    return value

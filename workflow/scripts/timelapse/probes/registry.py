@@ -32,9 +32,10 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from timelapse import tables
+from timelapse.files.validation import StrictModel, Unique
 
 Method = Literal[
     "EAP",
@@ -52,7 +53,7 @@ Head = Annotated[str, Field(pattern=r"^a[0-9]{1,4}\.h[0-9]{1,4}$")]
 Row = Annotated[int, Field(ge=0, le=10_000_000)]
 
 
-class ProbeSettings(BaseModel):
+class ProbeSettings(StrictModel):
     """What a study can set of every probe; enough for most.
 
     Attributes:
@@ -60,8 +61,6 @@ class ProbeSettings(BaseModel):
         batch: prompts in one forward pass. auto: 100, on a GPU that many for every 8 GiB of its
             memory. Halved where memory runs out.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     prompts: int = Field(408, ge=1, le=10_000_000)
     """How many of the task's test prompts are measured; all if there are fewer."""
@@ -89,9 +88,9 @@ class AttentionSettings(ProbeSettings):
 
     prompts: int = Field(204, ge=1, le=10_000_000)
     """How many of the task's test prompts are measured; all if there are fewer."""
-    heads: tuple[Head, ...] = ()
+    heads: Annotated[tuple[Head, ...], Unique()] = ()
     """Heads whose whole patterns are kept, such as a3.h1."""
-    examples: Annotated[tuple[Row, ...], Field(min_length=1)] = (0,)
+    examples: Annotated[tuple[Row, ...], Field(min_length=1), Unique()] = (0,)
     """The measured prompts on which they are kept, counted from 0."""
     resamples: int = Field(1000, ge=1, le=100_000)
     """Resamples of the bootstrap over prompts."""
@@ -122,7 +121,7 @@ class EdgesSettings(ProbeSettings):
 
     prompts: int = Field(108, ge=2, le=10_000_000)
     """How many of the task's test prompts are measured; all if there are fewer."""
-    methods: Annotated[tuple[Method, ...], Field(min_length=1)] = ("EAP-IG",)
+    methods: Annotated[tuple[Method, ...], Field(min_length=1), Unique()] = ("EAP-IG",)
     """How edges are scored. Circuits are chosen, measured and compared by the first, which is not
     `node`."""
     ig_steps: int = Field(5, ge=1, le=1000)

@@ -1,41 +1,43 @@
 """What is checked before anything runs: the study, its tasks, and how its models fit them."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 
 from timelapse.circuits.graph import GraphShape
-from timelapse.errors import UserError
+from timelapse.errors import UserError, raise_errors
 from timelapse.machine.disks import nearest
-from timelapse.study.config import Study, read_study
+from timelapse.study.config_files import ConfigFiles
+from timelapse.study.study import Study, read_study
 from timelapse.tasks.spec import TaskSpec, load_spec
 
 _TOKEN = re.compile(r"[^\s,.]+|[,.]")
 
 
 def checked(
-    config: Mapping[str, Any],
-    files: Iterable[str | Path],
-    task_folder: Path,
-    command_line: bool = False,
+    files: Iterable[str | Path], overrides: Mapping[str, Any] | None = None
 ) -> tuple[Study, dict[str, TaskSpec]]:
-    """The study that a config stands for and the specs of its tasks, after every check.
+    """The study that config files stand for and the specs of its tasks, after every check.
 
     Args:
-        config: the merged config, command-line overrides included.
-        files: the files it came from.
-        task_folder: where the task specs lie.
-        command_line: whether `--config` has changed something.
+        files: the config files, as `ConfigFiles.read` takes them.
+        overrides: what `--config` says.
 
     Raises:
-        UserError: for the first thing that cannot work.
+        UserError: for all that is wrong with the config; if nothing is, with the specs; and then
+            with how they fit each other.
     """
-    study = read_study(config, files, task_folder, command_line)
-    specs = {task: load_spec(task_folder / f"{task}.yaml") for task in study.tasks}
-    check_circuit_size(study)
-    check_embedded_models(study, specs)
+    study = read_study(ConfigFiles.read(files, overrides))
+    specs, errors = {}, []
+    for task in study.tasks:
+        try:
+            specs[task] = load_spec(study.task_file(task))
+        except UserError as error:
+            errors.append(error)
+    raise_errors(errors)
+    raise_errors([*circuit_size_errors(study), *embedded_model_errors(study, specs)])
     return study, specs
 
 
@@ -50,20 +52,21 @@ def check_writable(folder: str | Path, key: str, remedy: str) -> None:
     Raises:
         UserError: naming the folder, or what stands in its way.
     """
-    there = nearest(folder)
+    existing = nearest(folder)
     try:
-        with TemporaryFile(dir=there):
+        with TemporaryFile(dir=existing):
             pass
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        raise UserError(there, key, f"nothing can be written there ({reason})", remedy) from error
+        problem = f"nothing can be written there ({reason})"
+        raise UserError(existing, key, problem, remedy) from error
 
 
-def check_embedded_models(study: Study, specs: Mapping[str, TaskSpec]) -> None:
-    """Check that embedded models know the words of their tasks and have room for the prompts.
+def embedded_model_errors(study: Study, specs: Mapping[str, TaskSpec]) -> Iterator[UserError]:
+    """Where embedded models do not know the words of their tasks, or have no room for the prompts.
 
-    Raises:
-        UserError: naming the task's file.
+    Returns:
+        Errors that name the task's file.
     """
     for model in study.models.values():
         if model.source != "embedded":
@@ -73,16 +76,16 @@ def check_embedded_models(study: Study, specs: Mapping[str, TaskSpec]) -> None:
         for task in sorted({*model.mixture, *(task for run in runs for task in run.tasks)}):
             unknown = sorted(set(specs[task].words()) - known)
             if unknown:
-                raise UserError(
+                yield UserError(
                     specs[task].source,
                     "fillers",
                     f"model {model.name!r} does not know {unknown[0]!r}, which is in no task of "
                     "its mixture",
                     f"Add {task} to models.{model.name}.embedded.mixture or use words of its tasks",
                 )
-            longest, context = longest_text(specs[task]), model.settings["context"]
+            longest, context = longest_text(specs[task]), model.embedded.context
             if longest > context:
-                raise UserError(
+                yield UserError(
                     specs[task].source,
                     "templates",
                     f"a prompt with its answer has {longest} tokens, model {model.name!r} reads "
@@ -91,31 +94,29 @@ def check_embedded_models(study: Study, specs: Mapping[str, TaskSpec]) -> None:
                 )
 
 
-def check_circuit_size(study: Study) -> None:
-    """Check that compared circuits leave out some edges of the embedded models they are found in.
+def circuit_size_errors(study: Study) -> Iterator[UserError]:
+    """Where compared circuits are as large as the embedded models they are found in.
 
-    Raises:
-        UserError: naming `comparison.edges`.
+    Returns:
+        Errors that name `comparison.edges`.
     """
-    n_edges = study.comparison["edges"]
+    n_edges = study.comparison.edges
     for run in study.runs.values():
         model = study.models[run.model]
         if not run.circuits or model.source != "embedded":
             continue
-        layers, heads = (model.settings[name] for name in ("layers", "heads"))
-        shape = GraphShape(layers, heads, heads)
-        there = sum(shape.n_upstream(target) for target in shape.targets)
-        if n_edges >= there:
-            raise UserError(
+        shape = GraphShape(model.embedded.layers, model.embedded.heads, model.embedded.heads)
+        n_all = sum(shape.n_upstream(target) for target in shape.targets)
+        if n_edges >= n_all:
+            yield UserError(
                 study.source,
                 "comparison.edges",
-                f"circuits of {n_edges} edges are no part of model {model.name!r}, which has "
-                f"{there}",
-                f"Ask for fewer than {there}",
+                f"circuits of {n_edges} edges are asked for, and model {model.name!r} has only "
+                f"{n_all}",
+                f"Ask for fewer than {n_all}",
             )
 
 
 def longest_text(spec: TaskSpec) -> int:
     """Tokens of a task's longest prompt with its answer: words, commas and full stops."""
-    layouts = [layout for template in spec.templates for layout in template]
-    return 1 + max(len(_TOKEN.findall("x".join(layout.literals))) for layout in layouts)
+    return 1 + max(len(_TOKEN.findall("x".join(layout.literals))) for layout in spec.layouts)

@@ -1,293 +1,277 @@
-"""A study: the validated config as typed values."""
+"""What a study's config may say: pydantic models with a description of every key.
 
-import os
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+`workflow/schemas/config.schema.yaml` is generated from them, see `study.schema`.
+"""
 
-from timelapse.errors import UserError
-from timelapse.files.documents import read_yaml, validated
-from timelapse.study.jobs import Jobs
-from timelapse.study.runs import Run, kept_steps, repeat_name, with_repeats
+from typing import Annotated, Any, Literal
 
-TEMPLATE = "__use_yte__"
-"""The key by which a file asks Snakemake to run the code in it."""
+from pydantic import Field, create_model, model_validator
 
-MOST_CHECKPOINTS = 10_000
-"""Of one run: each is a job's worth of measurements, and a folder."""
+from timelapse.files.validation import Name, StrictModel, Unique, mistake
+from timelapse.probes.registry import PROBES, Comparison, Method, ProbeSettings
 
-SCHEMA = Path(__file__).parents[3] / "schemas" / "config.schema.yaml"
+Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
+Folder = Annotated[str, Field(pattern=r"^[^~$\x00-\x1f\x7f][^$\x00-\x1f\x7f]*$", max_length=1000)]
+"""A path that is taken as it is written; what a shell would fill in is refused."""
+Step = Annotated[int, Field(ge=0, le=999_999)]
+Steps = Annotated[tuple[Step, ...], Field(min_length=1, max_length=10_000), Unique()]
 
 
-@dataclass(frozen=True)
-class Model:
-    """Where runs start; `source` is "embedded", "folder" or "hub"."""
+class Activations(StrictModel):
+    """How activations are kept in the store."""
 
-    name: str
-    source: str
-    settings: Any
-    seed: int
-
-    @property
-    def files(self) -> list[str]:
-        """The files of a local folder; else none."""
-        folder = Path(self.settings) if self.source == "folder" else None
-        return sorted(str(path) for path in folder.iterdir() if path.is_file()) if folder else []
-
-    @property
-    def mixture(self) -> dict[str, float]:
-        """The tasks that an embedded model is trained on and their weights; else empty."""
-        return dict(self.settings["mixture"]) if self.source == "embedded" else {}
+    dtype: Literal["float32", "float16", "bfloat16"] = "float32"
+    """Half of the disk, at the price of rounding what probes read."""
+    cap_gb: float = Field(10, ge=0, le=1e9)
+    """Largest size in 10^9 bytes; the least recently used go first. 0 keeps none."""
+    rows: int = Field(50, ge=1, le=1_000_000)
+    """Dataset rows in one cache file and one forward pass. What probes measure is rounded up to it,
+    so let it divide their `prompts`."""
 
 
-@dataclass(frozen=True)
-class Study:
-    """Everything that a config says, and the files that say it."""
+class Compute(StrictModel):
+    """How models run on the device that a job finds."""
 
-    seed: int
-    granularity: str
-    store: str
-    activations: dict[str, Any]
-    compute: dict[str, Any]
-    models: dict[str, Model]
-    runs: dict[str, Run]
-    probes: dict[str, dict[str, Any]]
-    comparison: dict[str, Any]
-    films: dict[str, Any]
-    figures: dict[str, dict[str, Any]] = field(default_factory=dict)
-    source: str = "config"
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """Of the models that are measured. auto: float32, but bfloat16 if the weights would fill more
+    than a quarter of a GPU's memory."""
+    tf32: Literal["auto", True, False] = "auto"
+    """Whether a GPU may round products of float32 matrices to TF32. auto: while training, not while
+    measuring."""
 
-    @property
-    def tasks(self) -> tuple[str, ...]:
-        """All tasks that the study needs, sorted."""
-        tasks = {task for run in self.runs.values() for task in run.tasks}
-        return tuple(sorted(tasks.union(*(model.mixture for model in self.models.values()))))
 
-    @property
-    def evaluations(self) -> list[Jobs]:
-        """Every run on every task that it is evaluated on, all its checkpoints together or each."""
-        each = self.granularity == "checkpoint"
-        return [
-            Jobs(run, task, run.steps, each) for run in self.runs.values() for task in run.evaluate
+class EmbeddedModel(StrictModel):
+    """A small GPT-2 that the workflow trains from scratch on a mixture of tasks."""
+
+    layers: int = Field(4, ge=1, le=100)
+    """Number of blocks."""
+    heads: int = Field(4, ge=1, le=100)
+    """Attention heads in a block; they divide the width."""
+    width: int = Field(128, ge=8, le=16_384)
+    """Width of the residual stream."""
+    mlp_width: int | None = Field(None, ge=1, le=65_536)
+    """Neurons of an MLP; four times the width if left out."""
+    context: int = Field(32, ge=8, le=16_384)
+    """Tokens in a training row and longest prompt."""
+    mixture: Annotated[dict[Name, Annotated[float, Field(ge=1e-6, le=1e6)]], Field(min_length=1)]
+    """Weight of each task among the training texts."""
+    steps: int = Field(3000, ge=1, le=9_999_999)
+    """Optimiser steps."""
+    batch: int = Field(32, ge=1, le=1_000_000)
+    """Rows in a step."""
+    learning_rate: float = Field(2e-3, gt=0, le=1)
+    """Peak learning rate."""
+    seed: Seed | None = None
+    """Seed of this model alone instead of the study's."""
+
+
+def _check_one_key(settings: StrictModel, rule: str) -> None:
+    """Check that of keys that exclude each other one is given.
+
+    Raises:
+        PydanticCustomError: none, or several.
+    """
+    given = [key for key in type(settings).model_fields if getattr(settings, key) is not None]
+    known = ", ".join(type(settings).model_fields)
+    if not given:
+        raise mistake(f"none of the keys is given, {rule}", f"Give one of: {known}")
+    if len(given) > 1:
+        raise mistake(
+            f"{' and '.join(given)} are given together, {rule}",
+            f"Keep one; in a config that extends another, null takes away what is there "
+            f"(`{given[-1]}: null`)",
+        )
+
+
+class ModelSource(StrictModel):
+    """Where a model comes from: one of these keys."""
+
+    folder: Folder | None = None
+    """A Hugging Face folder (config.json, safetensors, tokenizer.json), without ~ or $, which are
+    not filled in; one that is not in the working directory may be shipped with the workflow."""
+    hub: (
+        Annotated[
+            str,
+            Field(
+                pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?$",
+                max_length=200,
+            ),
         ]
+        | None
+    ) = None
+    """A name on the Hugging Face hub, such as gpt2; downloaded once."""
+    embedded: EmbeddedModel | None = None
+    """A small GPT-2 that the workflow trains from scratch on a mixture of tasks."""
+
+    @model_validator(mode="after")
+    def _one(self) -> "ModelSource":
+        _check_one_key(self, "a model has one source")
+        return self
+
+
+class Checkpoints(StrictModel):
+    """Which steps are kept: one of these keys."""
+
+    every: Annotated[int, Field(ge=1, le=999_999)] | None = None
+    """Every so many steps."""
+    steps: Annotated[tuple[Step, ...], Field(min_length=1, max_length=10_000), Unique()] | None = (
+        None
+    )
+    """These steps."""
+    log_spaced: Annotated[int, Field(ge=2, le=10_000)] | None = None
+    """So many steps from 1 to the last, evenly spaced on a logarithmic axis."""
+
+    @model_validator(mode="after")
+    def _one(self) -> "Checkpoints":
+        _check_one_key(self, "checkpoints are chosen in one way")
+        return self
+
+
+class FineTuning(StrictModel):
+    """A run whose checkpoints come from fine-tuning a model on a task."""
+
+    source: Literal["finetuning"] = "finetuning"
+    """Where the checkpoints come from."""
+    model: Name
+    """The model it starts from."""
+    task: Name
+    """The task it is trained on."""
+    evaluate: Annotated[tuple[Name, ...], Field(min_length=1), Unique()] | None = None
+    """The tasks on which every checkpoint is measured; the trained task if left out."""
+    controls: Annotated[tuple[Name, ...], Unique()] = ()
+    """Tasks that have nothing to do with the run. The verdict on its circuit asks whether it
+    shares more with the circuits of the evaluated tasks than with theirs; they are looked for in
+    the first checkpoint alone."""
+    steps: int = Field(ge=1, le=999_999)
+    """Optimiser steps; six digits, as in the paths of checkpoints."""
+    batch: int = Field(16, ge=1, le=1_000_000)
+    """Prompts in a step."""
+    learning_rate: float = Field(1e-5, gt=0, le=1)
+    """Peak learning rate."""
+    warmup: int = Field(0, ge=0, le=999_999)
+    """Steps of linear warm-up."""
+    decay: int = Field(0, ge=0, le=999_999)
+    """Steps of linear decay at the end."""
+    weight_decay: float = Field(0.0, ge=0, le=1)
+    """AdamW's weight decay."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """bfloat16 trains under autocast; weights stay float32."""
+    seed: Seed | None = None
+    """Seed of this run alone instead of the study's."""
+    seeds: Annotated[tuple[Seed, ...], Field(max_length=1000), Unique()] = ()
+    """Seeds with which the run is repeated, and its model too if it is embedded; the summary
+    carries their spread. Seed 1 of run NAME is the run NAME_seed1."""
+    circuits: bool = True
+    """Whether its circuits are looked for; not possible for every architecture."""
+    checkpoints: Checkpoints = Checkpoints(every=8)
+    """Which steps are kept, besides 0 and the last: `every: 8`, `steps: [1, 10, 100]`, or
+    `log_spaced: 20`. At most 10,000."""
 
     @property
-    def jobs(self) -> list[Jobs]:
-        """How the measuring of the evaluations is cut into jobs."""
-        return [part for evaluation in self.evaluations for part in evaluation.parts]
+    def evaluated(self) -> tuple[str, ...]:
+        """The tasks on which its checkpoints are measured."""
+        return self.evaluate or (self.task,)
+
+    @property
+    def schedule(self) -> dict[str, Any]:
+        """Which steps are kept, as `steps.kept_steps` takes it."""
+        return self.checkpoints.model_dump(exclude_none=True)
 
 
-def read_config(path: str | Path) -> dict[str, Any]:
-    """Read a config file as plain data.
+class Films(StrictModel):
+    """The films over the checkpoints of a run."""
 
-    Snakemake's own reader runs the Python code in a config that has the key `__use_yte__`, so this
-    comes before it.
-
-    Raises:
-        UserError: the file cannot be read, is no plain YAML, or asks to be run as a template.
-    """
-    document = read_yaml(path)
-    if TEMPLATE in document:
-        problem = "a config is plain data, and this key makes it a template with code"
-        raise UserError(path, TEMPLATE, problem, "Remove the key and write the values out")
-    return document
+    checkpoints: int = Field(100, ge=2, le=10_000)
+    """How many checkpoints a film shows at most, evenly spread."""
 
 
-def read_study(
-    config: Mapping[str, Any],
-    files: Iterable[str | Path],
-    task_folder: Path,
-    command_line: bool = False,
-) -> Study:
-    """Check a config and read it.
+class CircuitFigure(StrictModel):
+    """The graph of the strongest edges, also in circuit_first_last and circuit_tasks."""
 
-    Args:
-        config: the merged config, command-line overrides included.
-        files: the files it came from; read again for what a merge hides, such as duplicate keys.
-        task_folder: where the task specs lie.
-        command_line: whether `--config` has changed something.
-
-    Raises:
-        UserError: naming the file, the key, what is wrong, and what to do.
-    """
-    names = [str(file) for file in files]
-    for name in names:
-        read_config(Path(name))
-    source = ", ".join(names + ["--config"] * command_line) or "config"
-    document = with_repeats(validated(dict(config), SCHEMA, source), source)
-    seed = document["seed"]
-    models = {
-        name: _model(name, settings, seed, source) for name, settings in document["models"].items()
-    }
-    _check_store(document["store"], source)
-    runs = {name: _run(name, settings, seed) for name, settings in document["runs"].items()}
-    for run in runs.values():
-        if len(run.steps) > MOST_CHECKPOINTS:
-            raise UserError(
-                source,
-                f"runs.{run.name}.checkpoints",
-                f"{len(run.steps):,} checkpoints would be kept, {MOST_CHECKPOINTS:,} are the most",
-                "Keep them farther apart",
-            )
-        if run.model not in models:
-            raise UserError(
-                source,
-                f"runs.{run.name}.model",
-                f"there is no model {run.model!r}",
-                f"Name one of models: {', '.join(sorted(models))}",
-            )
-        settings = document["runs"][run.name]
-        if settings["warmup"] + settings["decay"] > settings["steps"]:
-            raise UserError(
-                source,
-                f"runs.{run.name}.decay",
-                f"warm-up and decay take {settings['warmup'] + settings['decay']} steps, "
-                f"there are {settings['steps']}",
-                "Shorten one of them or raise `steps`",
-            )
-        both = sorted({run.task, *run.evaluate}.intersection(run.controls))
-        if both:
-            raise UserError(
-                source,
-                f"runs.{run.name}.controls",
-                f"{both[0]} is trained or evaluated, so it is no control",
-                "Name tasks that the run is not about",
-            )
-        if run.steps[-1] > document["runs"][run.name]["steps"]:
-            raise UserError(
-                source,
-                f"runs.{run.name}.checkpoints.steps",
-                f"step {run.steps[-1]} comes after the last, {document['runs'][run.name]['steps']}",
-                "Raise `steps` or leave that checkpoint out",
-            )
-        _check_circuits(run, document, source)
-    study = Study(
-        seed=seed,
-        granularity=document["granularity"],
-        store=document["store"],
-        activations=document["activations"],
-        compute=document["compute"],
-        models=models,
-        runs=runs,
-        probes=document["probes"],
-        comparison=document["comparison"],
-        films=document["films"],
-        figures=_figures(document),
-        source=source,
-    )
-    for task in study.tasks:
-        if not (task_folder / f"{task}.yaml").is_file():
-            there = ", ".join(sorted(path.stem for path in task_folder.glob("*.yaml")))
-            raise UserError(
-                source,
-                _where_used(study, task),
-                f"there is no task {task!r}",
-                f"Write {task_folder / task}.yaml or name one of: {there}",
-            )
-    return study
+    edges: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = None
+    """Edges of every drawn circuit before pruning; comparison.edges if left out."""
+    method: Method | None = None
+    """What scored the drawn edges; the study's method if left out."""
+    corruption: Name | None = None
+    """The corruption whose circuit is drawn, or `pooled` for the mean over all. If left out, each
+    has a panel in the film, and the other pictures are pooled."""
 
 
-def _figures(document: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """The options of the figures; circuits are drawn as large as they are compared."""
-    figures: dict[str, dict[str, Any]] = document["figures"]
-    edges = document["comparison"]["edges"]
-    return {**figures, "circuit": {"edges": edges, **figures["circuit"]}}
+class AttentionChangeFigure(StrictModel):
+    """The heads whose attention has changed most."""
+
+    top: Annotated[int, Field(ge=1, le=7)] | None = None
+    """Heads that are told apart."""
 
 
-def _check_circuits(run: Run, document: Mapping[str, Any], source: str) -> None:
-    """Whether the circuits of a run can be found and compared."""
-    if not run.circuits:
-        return
-    methods = document["probes"]["edges"]["methods"]
-    if methods[0] == "node":
-        raise UserError(
-            source,
-            "probes.edges.methods",
-            "the first method is `node`, which scores nodes and no edges; circuits are made of "
-            "edges",
-            "Put a method that scores edges before it, such as EAP-IG",
-        )
-    if run.task not in run.evaluate:
-        raise UserError(
-            source,
-            f"runs.{run.name}.evaluate",
-            f"{run.task!r} is missing, the task that the run is trained on and whose circuit the "
-            "others are compared with",
-            f"Add {run.task} or set `circuits: false`",
-        )
+class HeadRolesFigure(StrictModel):
+    """Which heads hold which role."""
+
+    top: Annotated[int, Field(ge=1, le=1000)] | None = None
+    """Heads shown for a role at most."""
 
 
-def _model(name: str, settings: Mapping[str, Any], seed: int, source: str) -> Model:
-    (kind,) = settings
-    inner = settings[kind]
-    if kind == "folder" and not _holds_a_model(Path(inner)):
-        raise UserError(
-            source,
-            f"models.{name}.folder",
-            f"{inner} is no model folder, it has no config.json",
-            "Give a Hugging Face folder with config.json, model.safetensors and tokenizer.json",
-        )
-    if kind != "embedded":
-        return Model(name, kind, inner, seed)
-    if inner["width"] % inner["heads"]:
-        raise UserError(
-            source,
-            f"models.{name}.embedded.heads",
-            f"{inner['heads']} heads do not divide the width {inner['width']}",
-            "Choose a width that is a multiple of the heads",
-        )
-    own = {key: value for key, value in inner.items() if key != "seed"}
-    return Model(name, kind, own, inner.get("seed", seed))
+class HeadTrajectoriesFigure(StrictModel):
+    """What became of every head."""
+
+    named: Annotated[int, Field(ge=1, le=1000)] | None = None
+    """Heads that are named in each panel."""
 
 
-def _holds_a_model(folder: Path) -> bool:
-    """Whether there is such a folder, may be looked into, and has a model's config."""
-    try:
-        return "config.json" in {path.name for path in folder.iterdir() if path.is_file()}
-    except OSError:
-        return False
+class Figures(StrictModel):
+    """Options of the figures; a figure that is not named here is drawn with the defaults."""
+
+    circuit: CircuitFigure = CircuitFigure()
+    attention_change: AttentionChangeFigure = AttentionChangeFigure()
+    head_roles: HeadRolesFigure = HeadRolesFigure()
+    head_trajectories: HeadTrajectoriesFigure = HeadTrajectoriesFigure()
 
 
-def _check_store(store: str, source: str) -> None:
-    """Snakemake removes what it finds of its outputs, so the store lies elsewhere."""
-    results = Path("results").absolute()
-    folder = Path(os.path.normpath(Path(store).absolute()))
-    if folder.is_relative_to(results):
-        problem = f"the store {store} lies in results/, where Snakemake removes files"
-        raise UserError(
-            source, "store", problem, "Name a folder elsewhere, such as .cache/timelapse"
-        )
+# The settings of `transfer` are the study's `comparison`.
+_PROBE_FIELDS: dict[str, Any] = {
+    probe.name: (probe.settings, probe.settings())
+    for probe in PROBES.values()
+    if probe.settings is not Comparison
+}
+Probes = create_model(
+    "Probes",
+    __base__=StrictModel,
+    __doc__="What is measured at every checkpoint on every evaluated task.",
+    **_PROBE_FIELDS,
+)
 
 
-def _run(name: str, settings: Mapping[str, Any], seed: int) -> Run:
-    recipe = {
-        key: settings[key]
-        for key in ("steps", "batch", "learning_rate", "warmup", "decay", "weight_decay", "dtype")
-    }
-    return Run(
-        name=name,
-        model=settings["model"],
-        task=settings["task"],
-        evaluate=tuple(settings.get("evaluate", [settings["task"]])),
-        steps=kept_steps(settings["checkpoints"], settings["steps"]),
-        recipe=recipe,
-        seed=settings.get("seed", seed),
-        repeats=tuple(repeat_name(name, other) for other in settings.get("seeds", [])),
-        circuits=settings["circuits"],
-        controls=tuple(settings["controls"]),
-    )
+class Config(StrictModel):
+    """A study: which models, runs, probes and figures. config.yaml is the default study."""
 
+    extends: str | None = Field(None, max_length=1000)
+    """Another config, relative to this file, over which this one is laid: what is said here goes
+    before what is said there, and a key that is null here is removed."""
+    seed: Seed = 0
+    """Everything random in the study comes from it."""
+    granularity: Literal["run", "checkpoint"] | Annotated[int, Field(ge=1, le=10_000)] = "run"
+    """How many checkpoints of a run a job measures: run (all of them: fewest imports), a number, or
+    checkpoint (one, which spreads a probe over as many machines as there are checkpoints). The
+    tables are the same."""
+    store: Folder = ".cache/timelapse"
+    """Folder for what must survive a killed job (training states) and what jobs share
+    (activations). May be on scratch, and shared by studies; not in results/, and without ~ or $,
+    which are not filled in."""
+    tasks: Folder = "tasks"
+    """Folder of task specs, without ~ or $, which are not filled in. A task that is not in it is
+    looked for among those shipped with the workflow."""
+    activations: Activations = Activations()
+    compute: Compute = Compute()
+    models: Annotated[dict[Name, ModelSource], Field(min_length=1)]
+    """Where runs start, by name."""
+    runs: Annotated[dict[Name, FineTuning], Field(min_length=1)]
+    """Sources of checkpoints, by name."""
+    probes: Probes = Probes()
+    comparison: Comparison = Comparison()
+    films: Films = Films()
+    figures: Figures = Figures()
 
-def _where_used(study: Study, task: str) -> str:
-    for run in study.runs.values():
-        if run.task == task:
-            return f"runs.{run.name}.task"
-        if task in run.evaluate:
-            return f"runs.{run.name}.evaluate"
-        if task in run.controls:
-            return f"runs.{run.name}.controls"
-    for model in study.models.values():
-        if task in model.mixture:
-            return f"models.{model.name}.embedded.mixture.{task}"
-    raise AssertionError(task)
+    @property
+    def probe_settings(self) -> dict[str, ProbeSettings]:
+        """The settings of every probe, by its name."""
+        return {name: getattr(self.probes, name) for name in _PROBE_FIELDS}

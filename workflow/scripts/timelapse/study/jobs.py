@@ -6,7 +6,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from timelapse.study.runs import Run, step_name
+from timelapse.steps import step_name
+from timelapse.study.runs import Run
 
 MOST_TOGETHER = 100
 """Checkpoints that a job measures at most, and up to which a run is no long one.
@@ -111,12 +112,12 @@ class Jobs:
 
     def whole_patterns(self, probes: Mapping[str, Any]) -> dict[str, list[str]]:
         """The tables of whole attention patterns, if a study's probes name heads."""
-        named = probes["attention"]["heads"]
+        named = probes["attention"].heads
         return {"attention_pattern": self.tables("attention_pattern")} if named else {}
 
     def edges_by_position(self, probes: Mapping[str, Any]) -> dict[str, list[str]]:
         """The tables of edge scores by position, if a study's probes ask for them."""
-        wanted = probes["edges"]["positions"]
+        wanted = probes["edges"].positions
         return {"edges_by_position": self.tables("edges_by_position")} if wanted else {}
 
     def log(self, script: str) -> str:

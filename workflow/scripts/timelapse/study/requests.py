@@ -7,10 +7,10 @@ from math import ceil
 
 from timelapse.study import resources
 from timelapse.study.checks import longest_text
-from timelapse.study.config import Study
 from timelapse.study.jobs import Jobs
 from timelapse.study.resources import Request, Size
 from timelapse.study.runs import Run
+from timelapse.study.study import Study
 from timelapse.tasks.spec import TaskSpec
 
 SUBWORDS = 1.5
@@ -34,13 +34,13 @@ class Requests:
         if name in self._embedded:
             return self._embedded[name]
         model = self.study.models[name]
-        fetched = model.settings if model.source == "folder" else f"results/models/{name}"
+        fetched = str(model.settings) if model.source == "folder" else f"results/models/{name}"
         return Size.of_folder(fetched)
 
     def training(self, name: str) -> Request:
         """Training an embedded model."""
-        size, settings = self.size(name), self.study.models[name].settings
-        return resources.training(size, settings["batch"], size.context, settings["steps"])
+        size, settings = self.size(name), self.study.models[name].embedded
+        return resources.training(size, settings.batch, size.context, settings.steps)
 
     def fetching(self, name: str) -> Request:
         """Copying or downloading a model."""
@@ -55,11 +55,11 @@ class Requests:
     def probe(self, probe: str, run: Run, task: str, checkpoints: int) -> Request:
         """Measuring some checkpoints of a run with a probe."""
         size, length = self.size(run.model), self._length[task]
-        settings, corruptions = self.study.probes[probe], len(self.specs[task].schemes)
+        settings, corruptions = self.study.probes[probe], len(self.specs[task].corruption_names)
         return resources.measuring(
             size,
-            settings["prompts"],
-            settings["batch"],
+            settings.prompts,
+            settings.batch,
             length,
             resources.passes(probe, settings, size, length, corruptions),
             checkpoints,
@@ -69,11 +69,11 @@ class Requests:
         """Running circuits in some of the compared checkpoints."""
         comparison, tasks = self.study.comparison, jobs.run.evaluate
         size, length = self.size(jobs.run.model), self._length[jobs.task]
-        corruptions = len(self.specs[jobs.task].schemes)
+        corruptions = len(self.specs[jobs.task].corruption_names)
         return resources.measuring(
             size,
-            comparison["prompts"],
-            comparison["batch"],
+            comparison.prompts,
+            comparison.batch,
             length,
             resources.transfer_passes(size, len(jobs.steps), len(tasks), corruptions),
             len(jobs.checkpoints),
@@ -83,10 +83,10 @@ class Requests:
         """Comparing the circuits of a run."""
         return resources.comparing(
             self.size(jobs.run.model),
-            self.study.probes["edges"]["prompts"],
+            self.study.probes["edges"].prompts,
             len(jobs.steps),
             len(jobs.run.evaluate) + len(jobs.run.controls),
-            self.study.comparison["resamples"],
+            self.study.comparison.resamples,
         )
 
     def tables(self, n_files: int) -> Request:
@@ -100,7 +100,7 @@ class Requests:
         for model in self.study.models.values():
             if model.source == "embedded":
                 words = {word for task in model.mixture for word in self.specs[task].words()}
-                sizes[model.name] = Size.embedded(model.settings, len(words))
+                sizes[model.name] = Size.embedded(model.embedded, len(words))
         return sizes
 
     @cached_property

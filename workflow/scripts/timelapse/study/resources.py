@@ -6,10 +6,13 @@ predictions. `tests/unit/test_resources.py` holds what was measured. Free of tor
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
+
+from timelapse.probes.registry import EdgesSettings, ProbeSettings
+from timelapse.study.config import EmbeddedModel
 
 MB = 10**6
 IMPORTS = 1_000 * MB
@@ -62,12 +65,12 @@ class Size:
     context: int
 
     @classmethod
-    def embedded(cls, settings: Mapping[str, Any], words: int) -> "Size":
+    def embedded(cls, settings: EmbeddedModel, words: int) -> "Size":
         """That of an embedded model, whose vocabulary is words and four more tokens."""
-        width = settings["width"]
-        hidden = settings.get("mlp_width", 4 * width)
-        heads, context = settings["heads"], settings["context"]
-        return cls(settings["layers"], heads, width, hidden, words + 4, context)
+        hidden = settings.mlp_width or 4 * settings.width
+        return cls(
+            settings.layers, settings.heads, settings.width, hidden, words + 4, settings.context
+        )
 
     @classmethod
     def of_folder(cls, folder: str | Path) -> "Size":
@@ -209,9 +212,7 @@ def light(seconds: float = 60) -> Request:
     return Request(LIGHT, START + seconds)
 
 
-def passes(
-    probe: str, settings: Mapping[str, Any], size: Size, length: int, corruptions: int
-) -> float:
+def passes(probe: str, settings: ProbeSettings, size: Size, length: int, corruptions: int) -> float:
     """Forward passes that a probe takes for every batch of prompts, a pass back counting as two.
 
     Args:
@@ -226,7 +227,8 @@ def passes(
             # A cell runs what follows its layer: half of the model on average.
             return corruptions * size.layers * (3 * length + 5 * size.heads) / 2
         case "edges":
-            own = (_passes_of_method(name, settings, size) for name in settings["methods"])
+            assert isinstance(settings, EdgesSettings)
+            own = (_passes_of_method(name, settings, size) for name in settings.methods)
             return corruptions * sum(own)
         case "faithfulness":
             # A curve over ten sizes, with complements and by sign, and what is looked for between.
@@ -243,12 +245,12 @@ def transfer_passes(size: Size, compared: int, tasks: int, corruptions: int) -> 
     return corruptions * circuits + 2 * size.layers * size.heads
 
 
-def _passes_of_method(method: str, settings: Mapping[str, Any], size: Size) -> float:
+def _passes_of_method(method: str, settings: EdgesSettings, size: Size) -> float:
     if method in ("exact", "ACDC"):
         return size.edges
     if method == "node-ablation":
         return 3 * size.layers * size.heads
-    return 3 * settings["ig_steps"]
+    return 3 * settings.ig_steps
 
 
 def _seconds(size: Size, batch: int, length: int) -> float:

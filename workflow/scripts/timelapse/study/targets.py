@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from itertools import product
 
-from timelapse.study.config import Study
 from timelapse.study.runs import Run
+from timelapse.study.study import Study
 
 OF_CIRCUITS = {"edges", "faithfulness"}
 """The probes that look for circuits, which a run may do without."""

@@ -20,7 +20,7 @@ def write_datasets(spec: TaskSpec, seed: int, paths: Mapping[str, Path]) -> None
         seed: of the study.
         paths: per split (train, validation, test) where it goes; other splits are not written.
     """
-    schema = dataset_schema(spec.schemes)
+    schema = dataset_schema(spec.corruption_names)
     with ExitStack() as files:
         writers = {}
         for split, path in paths.items():

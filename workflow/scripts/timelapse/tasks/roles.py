@@ -3,10 +3,9 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from math import perm
-from pathlib import Path
 
-from timelapse.errors import UserError
-from timelapse.files.violations import advice
+from timelapse.files.messages import advice
+from timelapse.tasks.document import Follows, Mistake
 
 
 @dataclass(frozen=True)
@@ -21,31 +20,32 @@ class Block:
 
 
 def blocks(
-    roles: Mapping[str, str | Mapping[str, str]],
-    fillers: Mapping[str, Sequence[str]],
-    source: Path,
-) -> tuple[Block, ...]:
+    roles: Mapping[str, str | Follows], fillers: Mapping[str, Sequence[str]]
+) -> tuple[tuple[Block, ...], list[Mistake]]:
     """Group the roles of a spec into blocks.
 
-    Raises:
-        UserError: an unknown list or role, a chain that branches or closes, too few words.
+    Returns:
+        The blocks, and what is wrong with the roles: an unknown list or role, a chain that branches
+        or closes, lists with too few words or without a role.
     """
+    mistakes: list[Mistake] = []
     followers: dict[str, str] = {}
     for role, draw in roles.items():
         if isinstance(draw, str):
             if draw not in fillers:
                 problem = f"there is no filler list {draw!r}"
-                raise UserError(source, f"roles.{role}", problem, advice(draw, fillers))
+                mistakes.append((f"roles.{role}", problem, advice(draw, fillers)))
             continue
-        leader = draw["follows"]
+        leader, key = draw.follows, f"roles.{role}.follows"
         if leader not in roles:
             problem = f"there is no role {leader!r} to follow"
-            raise UserError(source, f"roles.{role}.follows", problem, advice(leader, roles))
-        if leader in followers:
+            mistakes.append((key, problem, advice(leader, roles)))
+        elif leader in followers:
             problem = f"the role {followers[leader]!r} follows {leader!r} already"
             remedy = f"Let {role!r} follow {followers[leader]!r}, or draw it from a list"
-            raise UserError(source, f"roles.{role}.follows", problem, remedy)
-        followers[leader] = role
+            mistakes.append((key, problem, remedy))
+        else:
+            followers[leader] = role
     result = []
     for role, draw in roles.items():
         if isinstance(draw, str):
@@ -53,19 +53,22 @@ def blocks(
             while chain[-1] in followers:
                 chain.append(followers[chain[-1]])
             result.append(Block(draw, tuple(chain)))
+    if mistakes:
+        return tuple(result), mistakes
     placed = {role for block in result for role in block.roles}
-    if lost := [role for role in roles if role not in placed]:
-        problem = f"the role {lost[0]!r} follows itself in the end"
+    for role in [role for role in roles if role not in placed][:1]:
+        problem = f"the role {role!r} follows itself in the end"
         remedy = "Draw the first role of the chain from a filler list"
-        raise UserError(source, f"roles.{lost[0]}.follows", problem, remedy)
+        mistakes.append((f"roles.{role}.follows", problem, remedy))
     for name, words in fillers.items():
         needed = sum(len(block) for block in result if block.fillers == name)
-        if needed == 0:
-            raise UserError(source, f"fillers.{name}", "no role draws from this list", "Remove it")
+        key = f"fillers.{name}"
+        if needed == 0 and not mistakes:
+            mistakes.append((key, "no role draws from this list", "Remove it"))
         if needed > len(words):
             problem = f"the roles need {needed} different words, but the list has {len(words)}"
-            raise UserError(source, f"fillers.{name}", problem, "Add words, or remove roles")
-    return tuple(result)
+            mistakes.append((key, problem, "Add words, or remove roles"))
+    return tuple(result), mistakes
 
 
 def free_ranks(size: int, lengths: Sequence[int]) -> int:

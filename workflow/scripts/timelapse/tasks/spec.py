@@ -1,21 +1,19 @@
 """A task as its researcher wrote it: `load_spec` reads its file and refuses what cannot work."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import pyarrow as pa
 
-from timelapse.errors import UserError
-from timelapse.files.documents import read_yaml, validated
-from timelapse.tasks import checks
-from timelapse.tasks.corruptions import Corruption, corruptions
+from timelapse.errors import UserError, raise_errors
+from timelapse.files.documents import read_yaml
+from timelapse.files.validation import validate
+from timelapse.tasks.document import Mistake, TaskDocument, filler_mistakes, role_mistakes
 from timelapse.tasks.roles import Block, assignments, blocks
-from timelapse.tasks.templates import END, Layout, layouts
-
-SCHEMA = Path(__file__).parents[3] / "schemas" / "task.schema.yaml"
+from timelapse.tasks.templates import Corruption, Layout, layouts
 
 
 @dataclass(frozen=True)
@@ -30,7 +28,9 @@ class TaskSpec:
         templates: per template its layouts, one for each order of its role groups.
         answer: the role whose word continues the prompt.
         foils: the roles whose words are wrong answers.
+        corruptions: the rewrites that take the answer away.
         splits: the number of prompts of each split.
+        metric: the name of what is measured of every prompt.
     """
 
     name: str
@@ -43,6 +43,7 @@ class TaskSpec:
     foils: tuple[str, ...]
     corruptions: tuple[Corruption, ...]
     splits: Mapping[str, int]
+    metric: str = "logit_diff"
 
     @cached_property
     def roles(self) -> dict[str, str]:
@@ -50,20 +51,11 @@ class TaskSpec:
         return {role: block.fillers for block in self.blocks for role in block.roles}
 
     @property
-    def schemes(self) -> list[str]:
+    def corruption_names(self) -> list[str]:
         """The names of its corruptions."""
         return [corruption.name for corruption in self.corruptions]
 
-    @cached_property
-    def labels(self) -> tuple[str, ...]:
-        """Every position label of the task, in the order in which the templates mention them."""
-        mentions = (
-            mention.label
-            for template in self.templates
-            for layout in template
-            for mention in layout.mentions
-        )
-        return tuple(dict.fromkeys([*mentions, END]))
+    schemes = corruption_names
 
     def words(self) -> tuple[str, ...]:
         """Every word that a prompt, a corrupted prompt or an answer can have, sorted.
@@ -71,7 +63,7 @@ class TaskSpec:
         Words are what white space, commas and full stops separate; these two marks are left out.
         """
         found = {word for words in self.fillers.values() for word in words}
-        for layout in (layout for template in self.templates for layout in template):
+        for layout in self.layouts:
             variants = [layout, *(layout.rewritten(c.rewrite) for c in self.corruptions)]
             for before, role, after in {chunk for v in variants for chunk in v.chunks}:
                 for word in self.fillers[self.roles[role]] if role else ("",):
@@ -82,61 +74,111 @@ class TaskSpec:
         """An upper bound on the different prompts of a layout."""
         return assignments(layout.roles, self.blocks, self.fillers)
 
+    @property
+    def layouts(self) -> list[Layout]:
+        """The layouts of all templates."""
+        return [layout for template in self.templates for layout in template]
+
 
 def load_spec(path: str | Path) -> TaskSpec:
     """Read and check a task file.
 
     Raises:
-        UserError: for the first thing in it that cannot work.
+        UserError: naming the file and, for every mistake, the key, what is wrong, and what to do.
+            What does not fit together is looked for where every part is sound.
     """
     source = Path(path)
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", source.stem):
         problem = f"{source.stem!r} cannot be a task's name"
         remedy = "Rename the file with letters, digits and underscores, starting with a letter"
         raise UserError(source, "", problem, remedy)
-    document = validated(read_yaml(source), SCHEMA, source)
-    fillers = {name: tuple(words) for name, words in document["fillers"].items()}
-    orders = {name: tuple(roles) for name, roles in document["orders"].items()}
-    checks.check_fillers(fillers, source)
-    checks.check_role_names(document["roles"], source)
-    task_blocks = blocks(document["roles"], fillers, source)
-    checks.check_orders(orders, document["roles"], source)
-    templates = tuple(
-        layouts(name, text, document["roles"], orders, source)
-        for name, text in document["templates"].items()
-    )
-    checks.check_answer(document, templates, task_blocks, source)
-    checks.check_foils(document["foils"], document["answer"], document["roles"], source)
+    document = validate(TaskDocument, read_yaml(source), lambda _: str(source))
+    task_blocks, block_mistakes = blocks(document.roles, document.fillers)
+    templates, errors = [], []
+    for name, text in document.templates.items():
+        try:
+            templates.append(layouts(name, text, document.roles, document.orders, source))
+        except UserError as error:
+            errors.append(error)
+    mistakes = [*filler_mistakes(document), *block_mistakes, *role_mistakes(document)]
+    raise_errors([*_errors(mistakes, source), *errors])
     spec = TaskSpec(
         name=source.stem,
         source=source,
-        description=document["description"],
-        fillers=fillers,
+        description=document.description,
+        fillers=document.fillers,
         blocks=task_blocks,
-        templates=templates,
-        answer=document["answer"],
-        foils=tuple(document["foils"]),
-        corruptions=corruptions(document, templates, source),
-        splits={split: document["splits"][split] for split in ("train", "validation", "test")},
+        templates=tuple(templates),
+        answer=document.answer,
+        foils=document.foils,
+        corruptions=tuple(
+            Corruption(name, entry.rewrite, entry.answer)
+            for name, entry in document.corruptions.items()
+        ),
+        splits=document.splits.model_dump(),
+        metric=document.metric,
     )
-    checks.check_everything_is_used(document, templates, task_blocks, source)
-    _check_capacity(spec)
+    raise_errors(_errors(_spec_mistakes(spec, document), source))
     return spec
 
 
-def _check_capacity(spec: TaskSpec) -> None:
-    asked = sum(spec.splits.values())
+def _errors(mistakes: Iterable[Mistake], source: Path) -> list[UserError]:
+    return [UserError(source, *mistake) for mistake in mistakes]
+
+
+def _spec_mistakes(spec: TaskSpec, document: TaskDocument) -> Iterator[Mistake]:
+    """What does not fit together in a spec, each part of which is sound."""
+    yield from _answer_mistakes(spec, document.unmentioned_answer)
+    for corruption in spec.corruptions:
+        yield from corruption.mistakes(spec.layouts)
+    yield from _idle(spec, document)
     for place, template in enumerate(spec.templates):
-        share = len(range(place, asked, len(spec.templates)))
-        for order, layout in enumerate(template):
-            needed = len(range(order, share, len(template)))
-            if needed > (there := spec.capacity(layout)):
-                problem = (
-                    f"of {asked} prompts the template {layout.template!r} has to give {needed} "
-                    f"different ones in each order of its roles, but has {there}"
-                )
-                remedy = "Lower the splits, or add words or templates"
-                raise UserError(spec.source, "splits", problem, remedy)
+        yield from _capacity_mistakes(spec, place, template)
+
+
+def _answer_mistakes(spec: TaskSpec, unmentioned: bool) -> Iterator[Mistake]:
+    """Prompts that do not determine their answer: they mention it, or a role that leads to it."""
+    block = next(set(block.roles) for block in spec.blocks if spec.answer in block.roles)
+    for name, roles in {layout.template: layout.roles for layout in spec.layouts}.items():
+        if unmentioned and spec.answer in roles:
+            problem = f"the template {name!r} mentions the answer {spec.answer!r}"
+            remedy = "Remove this key, or take the answer out of the template"
+            yield "unmentioned_answer", problem, remedy
+        if not unmentioned and block.isdisjoint(roles):
+            problem = f"the template {name!r} does not mention the answer {spec.answer!r}"
+            remedy = "Mention it, or set unmentioned_answer: true if any unmentioned word will do"
+            yield "answer", problem, remedy
+
+
+def _idle(spec: TaskSpec, document: TaskDocument) -> Iterator[Mistake]:
+    """Roles and groups that nothing uses, which are forgotten or misspelt ones."""
+    for group, members in document.orders.items():
+        if not any(f"{{{group}.1}}" in text for text in document.templates.values()):
+            remedy = f"Use {{{group}.1}} ... {{{group}.{len(members)}}} in a template, or remove it"
+            yield f"orders.{group}", "no template uses this group", remedy
+    used: set[str | None] = {spec.answer, *spec.foils}
+    used |= {role for layout in spec.layouts for role in layout.roles}
+    for corruption in spec.corruptions:
+        used |= {*corruption.rewrite.values(), corruption.answer}
+    for block in spec.blocks:
+        if used.isdisjoint(block.roles):
+            remedy = "Mention it in a template, a corruption or the foils, or remove it"
+            yield f"roles.{block.roles[0]}", "nothing uses this role", remedy
+
+
+def _capacity_mistakes(spec: TaskSpec, place: int, template: Sequence[Layout]) -> Iterator[Mistake]:
+    """A template that cannot give as many different prompts as the splits ask of it."""
+    asked = sum(spec.splits.values())
+    share = len(range(place, asked, len(spec.templates)))
+    for order, layout in enumerate(template):
+        needed = len(range(order, share, len(template)))
+        if needed > (capacity := spec.capacity(layout)):
+            problem = (
+                f"of {asked} prompts the template {layout.template!r} has to give {needed} "
+                f"different ones in each order of its roles, but has {capacity}"
+            )
+            yield "splits", problem, "Lower the splits, or add words or templates"
+            return
 
 
 POSITION = pa.struct([("label", pa.string()), ("start", pa.int32()), ("end", pa.int32())])

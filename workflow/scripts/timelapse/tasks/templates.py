@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise, permutations, product
@@ -10,9 +10,9 @@ from math import factorial, prod
 from pathlib import Path
 
 from timelapse.errors import UserError
-from timelapse.files.violations import advice
+from timelapse.files.messages import advice
+from timelapse.tasks.document import Mistake
 
-END = "end"
 _PLACE = re.compile(r"\{([A-Za-z][A-Za-z0-9_]*)(?:\.([1-9][0-9]?))?\}")
 _MARK = "\0"
 _ORDERS = 1000
@@ -54,6 +54,43 @@ class Layout:
         return replace(self, mentions=tuple(mentions))
 
 
+@dataclass(frozen=True)
+class Corruption:
+    """A named rewrite of a prompt that takes its answer away.
+
+    Attributes:
+        rewrite: per mention label the role whose word stands there instead.
+        answer: the role that answers the corrupted prompt; None if no single one does.
+    """
+
+    name: str
+    rewrite: Mapping[str, str]
+    answer: str | None
+
+    def mistakes(self, every_layout: Sequence[Layout]) -> Iterator[Mistake]:
+        """What does not fit the layouts that it rewrites: labels that none has, idle rewrites."""
+        key = f"corruptions.{self.name}.rewrite"
+        roles_at: dict[str, set[str]] = {}
+        for mention in (mention for layout in every_layout for mention in layout.mentions):
+            roles_at.setdefault(mention.label, set()).add(mention.role)
+        bad = False
+        for label, role in self.rewrite.items():
+            if label not in roles_at:
+                problem, remedy = f"no template has a mention {label!r}", advice(label, roles_at)
+            elif role in roles_at[label]:
+                problem = f"the word of {role!r} stands there already, so nothing would change"
+                remedy = "Name another role"
+            else:
+                continue
+            bad = True
+            yield f"{key}.{label}", problem, remedy
+        unchanged = {x.template: x for x in every_layout if x.rewritten(self.rewrite) == x}
+        for layout in unchanged.values() if not bad else ():
+            problem = f"the prompts of the template {layout.template!r} would not change"
+            labels = ", ".join(mention.label for mention in layout.mentions)
+            yield key, problem, f"Rewrite one of its mentions: {labels}"
+
+
 def layouts(
     name: str,
     text: str,
@@ -79,9 +116,9 @@ def layouts(
             raise UserError(
                 source, f"templates.{name}", problem, f"Mention every place of the group {group!r}"
             )
-    orders_there = prod(factorial(len(orders[group])) for group in used)
-    if orders_there > _ORDERS:
-        problem = f"its groups can be ordered in {orders_there:,} ways, {_ORDERS:,} are the most"
+    n_orders = prod(factorial(len(orders[group])) for group in used)
+    if n_orders > _ORDERS:
+        problem = f"its groups can be ordered in {n_orders:,} ways, {_ORDERS:,} are the most"
         raise UserError(source, f"templates.{name}", problem, "Use fewer or smaller groups")
     result = []
     for order in product(*(permutations(orders[group]) for group in used)):

@@ -1,0 +1,120 @@
+"""What does not fit together in a config: names of nothing, numbers that exclude each other."""
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from timelapse.files.messages import advice
+from timelapse.steps import kept_steps
+from timelapse.study.config import Config, FineTuning, ModelSource
+from timelapse.study.config_files import located, task_file
+from timelapse.study.repeats import Mistake
+
+MOST_CHECKPOINTS = 10_000
+"""Of one run: each is a job's worth of measurements, and a folder."""
+
+
+def config_mistakes(
+    config: Config, models: Mapping[str, ModelSource], runs: Mapping[str, FineTuning]
+) -> Iterator[Mistake]:
+    """What does not fit together in a config, each value of which is what it should be."""
+    if _is_in_results(config.store):
+        problem = f"the store {config.store} lies in results/, where Snakemake removes files"
+        yield ("store",), problem, "Name a folder elsewhere, such as .cache/timelapse"
+    if "tasks" in config.model_fields_set and not located(config.tasks).is_dir():
+        problem = f"there is no folder {config.tasks}"
+        yield ("tasks",), problem, "Make it, or leave the key out to use the tasks that are shipped"
+    for name, source in config.models.items():
+        yield from _mistakes_of_model(name, source)
+    for name, run in config.runs.items():
+        yield from _mistakes_of_run(name, run, config, models)
+    folder, seen = Path(config.tasks), set()
+    for path, task in _tasks(config):
+        if task not in seen and not task_file(folder, task).is_file():
+            seen.add(task)
+            there = {file.stem for file in (*_specs(folder), *_specs(located("tasks")))}
+            remedy = f"Write {folder / task}.yaml or name another. {advice(task, there)}"
+            yield path, f"there is no task {task!r}", remedy
+
+
+def _mistakes_of_model(name: str, source: ModelSource) -> Iterator[Mistake]:
+    if source.folder and not _holds_a_model(located(source.folder)):
+        yield (
+            ("models", name, "folder"),
+            f"{source.folder} is no model folder, it has no config.json",
+            "Give a Hugging Face folder with config.json, model.safetensors and tokenizer.json",
+        )
+    if source.embedded and source.embedded.width % source.embedded.heads:
+        yield (
+            ("models", name, "embedded", "heads"),
+            f"{source.embedded.heads} heads do not divide the width {source.embedded.width}",
+            "Choose a width that is a multiple of the heads",
+        )
+
+
+def _mistakes_of_run(
+    name: str, run: FineTuning, config: Config, models: Mapping[str, ModelSource]
+) -> Iterator[Mistake]:
+    here = ("runs", name)
+    if run.model not in models:
+        problem = f"there is no model {run.model!r}"
+        yield (*here, "model"), problem, f"Name one of models: {', '.join(sorted(models))}"
+    if run.warmup + run.decay > run.steps:
+        problem = f"warm-up and decay take {run.warmup + run.decay} steps, there are {run.steps}"
+        yield (*here, "decay"), problem, "Shorten one of them or raise `steps`"
+    steps = kept_steps(run.schedule, run.steps)
+    if steps[-1] > run.steps:
+        problem = f"step {steps[-1]} comes after the last, {run.steps}"
+        yield (*here, "checkpoints", "steps"), problem, "Raise `steps` or leave that checkpoint out"
+    if len(steps) > MOST_CHECKPOINTS:
+        problem = f"{len(steps):,} checkpoints would be kept, {MOST_CHECKPOINTS:,} are the most"
+        yield (*here, "checkpoints"), problem, "Keep them farther apart"
+    for both in sorted({run.task, *run.evaluated}.intersection(run.controls)):
+        problem = f"{both} is trained or evaluated, so it is no control"
+        yield (*here, "controls"), problem, "Name tasks that the run is not about"
+    if not run.circuits:
+        return
+    if config.probe_settings["edges"]["methods"][0] == "node":
+        yield (
+            ("probes", "edges", "methods"),
+            "the first method is `node`, which scores nodes and no edges; circuits are made of "
+            "edges",
+            "Put a method that scores edges before it, such as EAP-IG",
+        )
+    if run.task not in run.evaluated:
+        yield (
+            (*here, "evaluate"),
+            f"{run.task!r} is missing, the task that the run is trained on and whose circuit the "
+            "others are compared with",
+            f"Add {run.task} or set `circuits: false`",
+        )
+
+
+def _tasks(config: Config) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Every task that a config names, and where."""
+    for name, run in config.runs.items():
+        yield ("runs", name, "task"), run.task
+        for key, tasks in (("evaluate", run.evaluated), ("controls", run.controls)):
+            for task in tasks:
+                yield ("runs", name, key), task
+    for name, source in config.models.items():
+        for task in source.embedded.mixture if source.embedded else ():
+            yield ("models", name, "embedded", "mixture", task), task
+
+
+def _specs(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.yaml"))
+
+
+def _holds_a_model(folder: Path) -> bool:
+    """Whether there is such a folder, may be looked into, and has a model's config."""
+    try:
+        return "config.json" in {path.name for path in folder.iterdir() if path.is_file()}
+    except OSError:
+        return False
+
+
+def _is_in_results(store: str) -> bool:
+    """Whether Snakemake, which removes what it finds of its outputs, works in a folder."""
+    folder = Path(os.path.normpath(Path(store).absolute()))
+    return folder.is_relative_to(Path("results").absolute())

@@ -1,0 +1,196 @@
+"""A study: what its config says, checked, as the runs and models that the workflow works on."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from timelapse.errors import UserError, raise_errors
+from timelapse.files.messages import dotted
+from timelapse.files.validation import validate
+from timelapse.probes.registry import EdgesSettings, ProbeSettings
+from timelapse.steps import kept_steps
+from timelapse.study.config import (
+    Activations,
+    Comparison,
+    Compute,
+    Config,
+    EmbeddedModel,
+    Films,
+    FineTuning,
+    ModelSource,
+)
+from timelapse.study.config_checks import config_mistakes
+from timelapse.study.config_files import ConfigFiles, located, task_file
+from timelapse.study.jobs import Jobs
+from timelapse.study.repeats import repeats_of, with_repeats
+from timelapse.study.runs import Run
+
+
+@dataclass(frozen=True)
+class Model:
+    """Where runs start.
+
+    Attributes:
+        name: part of its paths.
+        source: "embedded", "folder" or "hub".
+        settings: how an embedded model is trained; a folder's path or a name on the hub.
+        seed: of an embedded model's training.
+    """
+
+    name: str
+    source: Literal["embedded", "folder", "hub"]
+    settings: EmbeddedModel | str
+    seed: int
+
+    @property
+    def files(self) -> list[str]:
+        """The files of a local folder; else none."""
+        if self.source != "folder":
+            return []
+        return sorted(str(path) for path in Path(str(self.settings)).iterdir() if path.is_file())
+
+    @property
+    def embedded(self) -> EmbeddedModel:
+        """How it is trained.
+
+        Raises:
+            TypeError: it comes from elsewhere.
+        """
+        if not isinstance(self.settings, EmbeddedModel):
+            raise TypeError(f"model {self.name} is not embedded")
+        return self.settings
+
+    @property
+    def mixture(self) -> dict[str, float]:
+        """The tasks that an embedded model is trained on and their weights; else empty."""
+        return self.settings.mixture if isinstance(self.settings, EmbeddedModel) else {}
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """All that its weights depend on, as plain data."""
+        settings = self.settings
+        if isinstance(settings, EmbeddedModel):
+            plain: Any = settings.model_dump(exclude={"seed"}, exclude_none=True)
+        else:
+            plain = settings
+        return {"name": self.name, "source": self.source, "settings": plain, "seed": self.seed}
+
+
+@dataclass(frozen=True)
+class Study:
+    """Everything that a config says, and the files that say it.
+
+    Attributes:
+        probes: the settings of every probe, by its name.
+        figures: the options of figures that a config sets, by the figure's name.
+        tasks_folder: where tasks are looked for before those that are shipped.
+        source: the files, for messages.
+    """
+
+    seed: int
+    granularity: Literal["run", "checkpoint"] | int
+    store: str
+    activations: Activations
+    compute: Compute
+    models: dict[str, Model]
+    runs: dict[str, Run]
+    probes: dict[str, ProbeSettings]
+    comparison: Comparison
+    films: Films
+    figures: dict[str, dict[str, Any]] = field(default_factory=dict)
+    tasks_folder: Path = Path("tasks")
+    source: str = "config"
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """All tasks that the study needs, sorted."""
+        tasks = {task for run in self.runs.values() for task in run.tasks}
+        return tuple(sorted(tasks.union(*(model.mixture for model in self.models.values()))))
+
+    def task_file(self, task: str) -> Path:
+        """The spec of a task: in the study's folder, else among those that are shipped."""
+        return task_file(self.tasks_folder, task)
+
+    @property
+    def edges(self) -> EdgesSettings:
+        """How edges are scored."""
+        settings = self.probes["edges"]
+        assert isinstance(settings, EdgesSettings)
+        return settings
+
+    @property
+    def evaluations(self) -> list[Jobs]:
+        """Every run on every task that it is evaluated on, all its checkpoints together or each."""
+        each = self.granularity == "checkpoint"
+        return [
+            Jobs(run, task, run.steps, each) for run in self.runs.values() for task in run.evaluate
+        ]
+
+    @property
+    def jobs(self) -> list[Jobs]:
+        """How the measuring of the evaluations is cut into jobs."""
+        return [part for evaluation in self.evaluations for part in evaluation.parts]
+
+
+def read_study(files: ConfigFiles) -> Study:
+    """Check a config and read it.
+
+    Raises:
+        UserError: naming, for every mistake, the file, the key, what is wrong, and what to do. What
+            does not fit together is looked for where every value is what it should be.
+    """
+    config = validate(Config, files.document, files.source_of)
+    models, runs, mistakes = with_repeats(config)
+    mistakes += config_mistakes(config, models, runs)
+    raise_errors(
+        UserError(files.source_of(path), dotted(path), *words) for path, *words in mistakes
+    )
+    return Study(
+        seed=config.seed,
+        granularity=config.granularity,
+        store=config.store,
+        activations=config.activations,
+        compute=config.compute,
+        models={name: _model(name, source, config.seed) for name, source in models.items()},
+        runs={name: _run(name, settings, config.seed) for name, settings in runs.items()},
+        probes=config.probe_settings,
+        comparison=config.comparison,
+        films=config.films,
+        figures=_figures(config),
+        tasks_folder=Path(config.tasks),
+        source=files.names,
+    )
+
+
+def _figures(config: Config) -> dict[str, dict[str, Any]]:
+    """The options of figures that are set; circuits are drawn as large as they are compared."""
+    figures: dict[str, dict[str, Any]] = config.figures.model_dump(exclude_none=True)
+    edges = config.comparison.edges
+    return {**figures, "circuit": {"edges": edges, **figures["circuit"]}}
+
+
+def _model(name: str, source: ModelSource, seed: int) -> Model:
+    if source.folder:
+        return Model(name, "folder", str(located(source.folder)), seed)
+    if source.hub:
+        return Model(name, "hub", source.hub, seed)
+    assert source.embedded
+    own = source.embedded.seed
+    settings = source.embedded.model_copy(update={"seed": None})
+    return Model(name, "embedded", settings, seed if own is None else own)
+
+
+def _run(name: str, settings: FineTuning, seed: int) -> Run:
+    recipe = ("steps", "batch", "learning_rate", "warmup", "decay", "weight_decay", "dtype")
+    return Run(
+        name=name,
+        model=settings.model,
+        task=settings.task,
+        evaluate=settings.evaluated,
+        steps=kept_steps(settings.schedule, settings.steps),
+        recipe=settings.model_dump(include={*recipe}),
+        seed=seed if settings.seed is None else settings.seed,
+        repeats=repeats_of(name, settings.seeds),
+        circuits=settings.circuits,
+        controls=settings.controls,
+    )
