@@ -220,8 +220,8 @@ def test_a_change_that_all_prompts_share_has_no_spread() -> None:
 def test_patterns_come_batch_by_batch_from_the_source() -> None:
     asked = []
 
-    def source(prompts: Prompts, side: str) -> dict[str, torch.Tensor]:
-        asked.append((prompts.rows.tolist(), side))
+    def source(prompts: Prompts) -> dict[str, torch.Tensor]:
+        asked.append(prompts.rows.tolist())
         n, length = prompts.tokens.shape
         return {
             f"blocks.{at}.attn.hook_pattern": torch.full((n, 3, length, length), at)
@@ -230,6 +230,6 @@ def test_patterns_come_batch_by_batch_from_the_source() -> None:
 
     bridge = SimpleNamespace(cfg=SimpleNamespace(n_layers=2, device="cpu"))
     batches = list(each_pattern(bridge, source, [mentioning_prompts(3, 6)], 2))
-    assert asked == [([0, 1], "clean"), ([2], "clean")]
+    assert asked == [[0, 1], [2]]
     assert [patterns.shape for _, patterns in batches] == [(2, 3, 2, 6, 6), (2, 3, 1, 6, 6)]
     assert batches[0][1][1].eq(1).all()
