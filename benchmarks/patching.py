@@ -33,9 +33,10 @@ from transformers import AutoModelForCausalLM, GPT2Config
 
 from timelapse.models.embedded import word_tokenizer
 from timelapse.models.loading import load_tokenizer
+from timelapse.models.metric import LOGIT_DIFF
 from timelapse.models.metric_values import logit_difference
 from timelapse.models.prompts import Prompts
-from timelapse.probes.patching.clean_corrupted import run_both
+from timelapse.probes.patching.clean_corrupted import paired_runs
 from timelapse.probes.patching.fast_decoder import Decoder
 from timelapse.probes.patching.fast_patching import SuffixPatcher
 from timelapse.probes.patching.grid import HEAD_SITES, POSITION_SITES, Cell
@@ -169,14 +170,14 @@ def by_us(bridge: TransformerBridge, prompts: Prompts, cells: Cells) -> tuple[Me
     """By this project; and the seconds that both runs and the check took."""
     began = time.perf_counter()
     decoder = Decoder.of(bridge)
-    assert decoder is not None and decoder.reproduces(run_both(bridge, prompts[:2], "other"))
-    runs = run_both(bridge, prompts, "other")
+    (runs,) = paired_runs(bridge, prompts, ["other"], LOGIT_DIFF)
+    assert decoder is not None and decoder.reproduces(runs[:2])
     once = time.perf_counter() - began
     flat = [cell for chosen in cells.values() for cell in chosen]
     wanted = [c for c in flat if c.site in HEAD_SITES or c.at >= runs.start]
     row = {cell: number for number, cell in enumerate(wanted)}
     patched = SuffixPatcher(decoder)(runs, wanted).numpy()
-    same = runs.corrupted_measure.numpy()
+    same = runs.corrupted_value.numpy()
     found = {
         site: np.stack([patched[row[cell]] if cell in row else same for cell in chosen])
         for site, chosen in cells.items()

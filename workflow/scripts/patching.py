@@ -6,17 +6,13 @@ from job import start
 
 
 def main(smk):
-    import pyarrow as pa
-
     from timelapse.models.loading import each_bridge
     from timelapse.models.step_folders import measured_checkpoints
     from timelapse.probes.patching.probe import patching
     from timelapse.probes.sweep import sweep
 
     def all_corruptions(bridge, prompts, batch):
-        return pa.concat_tables(
-            patching(bridge, prompts, corruption, batch) for corruption in smk.params.corruptions
-        )
+        return patching(bridge, prompts, smk.params.corruptions, batch)
 
     sweep(
         each_bridge,

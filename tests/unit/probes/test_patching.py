@@ -21,14 +21,15 @@ from transformers import AutoModelForCausalLM, GPTNeoConfig, PreTrainedModel
 
 from timelapse.errors import UserError
 from timelapse.models import hooks
+from timelapse.models.metric import LOGIT_DIFF, METRICS, PROBABILITY_DIFF, Metric
 from timelapse.models.metric_values import logit_difference
 from timelapse.models.prompts import Prompts
-from timelapse.probes.patching.clean_corrupted import run_both
+from timelapse.probes.patching.clean_corrupted import PairedRuns, paired_runs
 from timelapse.probes.patching.fast_decoder import Decoder
 from timelapse.probes.patching.fast_patching import SuffixPatcher
 from timelapse.probes.patching.grid import HEAD_SITES, HOOKS, POSITION_SITES, Cell, shares
 from timelapse.probes.patching.hooked import HookedPatcher
-from timelapse.probes.patching.probe import patcher_of, patching
+from timelapse.probes.patching.probe import fitting_patcher, patching
 from timelapse.tables import PATCHING
 
 ORACLES = {
@@ -50,6 +51,11 @@ CONFIGS = {
 }
 FAST = {"gpt2", "gpt2 relu"}
 ALL_CONFIGS = pytest.mark.parametrize("name", CONFIGS)
+
+
+def paired(bridge: TransformerBridge, prompts: Prompts, metric: Metric = LOGIT_DIFF) -> PairedRuns:
+    (runs,) = paired_runs(bridge, prompts, ["swap"], metric)
+    return runs
 
 
 def by_hand(
@@ -83,9 +89,11 @@ def shares_of(table: pa.Table, site: str) -> np.ndarray:
 def test_every_cell_equals_that_of_transformer_lens(boot: Boot, name: str) -> None:
     bridge = boot(random_model(CONFIGS[name]))
     prompts = random_prompts(5, length=8)
-    table = patching(bridge, [prompts], "swap", batch_size=4)
-    runs = run_both(bridge, prompts, "swap")
-    assert isinstance(patcher_of(bridge, runs), SuffixPatcher) == (name in FAST)
+    table = patching(bridge, [prompts], ["swap"], batch_size=4)
+    runs = paired(bridge, prompts)
+    assert isinstance(fitting_patcher(bridge, Decoder.of(bridge), runs), SuffixPatcher) == (
+        name in FAST
+    )
     for site, (effects, gaps) in by_hand(bridge, prompts).items():
         expected = effects.mean(-1) / gaps.mean()
         assert np.abs(expected).max() > 0.02
@@ -97,7 +105,7 @@ def test_a_model_in_compatibility_mode_is_patched_as_it_is(boot: Boot, name: str
     bridge = boot(random_model(CONFIGS[name]))
     bridge.enable_compatibility_mode(disable_warnings=True)
     prompts = random_prompts(4, length=8)
-    table = patching(bridge, [prompts], "swap", batch_size=4)
+    table = patching(bridge, [prompts], ["swap"], batch_size=4)
     for site, (effects, gaps) in by_hand(bridge, prompts).items():
         expected = effects.mean(-1) / gaps.mean()
         np.testing.assert_allclose(shares_of(table, site), expected, atol=1e-4, err_msg=site)
@@ -110,9 +118,9 @@ def test_a_pattern_is_patched_even_where_the_models_own_is_out_of_reach(boot: Bo
     neo = GPTNeoConfig(attention_types=[[["global", "local"], 1]], **layers, **shape)
     bridge = boot(random_model(neo))
     prompts = random_prompts(4, length=8)
-    runs = run_both(bridge, prompts, "swap")
-    table = patching(bridge, [prompts], "swap", batch_size=4)
-    gaps = (runs.clean_measure - runs.corrupted_measure).mean()
+    runs = paired(bridge, prompts)
+    table = patching(bridge, [prompts], ["swap"], batch_size=4)
+    gaps = (runs.clean_value - runs.corrupted_value).mean()
     for layer, head in np.ndindex(2, 2):
         pattern = runs.clean[hooks.pattern(layer)][:, head]
         made = pattern @ runs.corrupted[hooks.value(layer)][:, :, head]
@@ -123,7 +131,7 @@ def test_a_pattern_is_patched_even_where_the_models_own_is_out_of_reach(boot: Bo
 
         with bridge.hooks(fwd_hooks=[(hooks.z(layer), put)]), torch.no_grad():
             logits = bridge(prompts.corrupted["swap"])[:, -1]
-        effect = logit_difference(logits, prompts.answer, prompts.foils) - runs.corrupted_measure
+        effect = logit_difference(logits, prompts.answer, prompts.foils) - runs.corrupted_value
         assert effect.abs().max() > 1e-2
         expected = float(effect.mean() / gaps)
         assert shares_of(table, "pattern")[layer, head] == pytest.approx(expected, rel=1e-3)
@@ -131,7 +139,7 @@ def test_a_pattern_is_patched_even_where_the_models_own_is_out_of_reach(boot: Bo
 
 @pytest.mark.parametrize("part", ["attn.W_O", "ln2.weight", "mlp.b_out"])
 def test_arithmetic_that_is_not_the_models_is_noticed(gpt2: TransformerBridge, part: str) -> None:
-    runs = run_both(gpt2, random_prompts(3, length=8), "swap")
+    runs = paired(gpt2, random_prompts(3, length=8))
     decoder = Decoder.of(gpt2)
     assert decoder is not None and decoder.reproduces(runs)
     component, name = part.split(".")
@@ -144,9 +152,9 @@ def test_values_do_not_depend_on_batches_or_on_which_cells_run_together(boot: Bo
     for name in ("gpt2", "llama"):
         bridge = boot(random_model(CONFIGS[name]))
         prompts = random_prompts(7, length=8)
-        whole = patching(bridge, [prompts], "swap", batch_size=7)
+        whole = patching(bridge, [prompts], ["swap"], batch_size=7)
         for batch_size in (1, 3):
-            parts = patching(bridge, [prompts], "swap", batch_size)
+            parts = patching(bridge, [prompts], ["swap"], batch_size)
             for column in ("value", "std_error"):
                 np.testing.assert_allclose(parts[column], whole[column], rtol=1e-3, atol=2e-5)
 
@@ -160,15 +168,19 @@ def some_cells(n_layers: int, length: int, heads: int) -> list[Cell]:
     return [cells[number] for number in order]
 
 
-def test_both_ways_agree_on_any_list_of_cells_and_at_any_bound_of_memory(boot: Boot) -> None:
+@pytest.mark.parametrize("metric", METRICS.values(), ids=METRICS)
+def test_both_ways_agree_on_any_list_of_cells_and_at_any_bound_of_memory(
+    boot: Boot, metric: Metric
+) -> None:
     """Positions before the first difference included, where nothing is taken as given."""
     bridge = boot(random_model(CONFIGS["gpt2"]))
-    runs = run_both(bridge, random_prompts(3, length=8), "swap")
+    runs = paired(bridge, random_prompts(3, length=8), metric)
     decoder = Decoder.of(bridge)
     assert decoder is not None
     cells = some_cells(n_layers=3, length=8, heads=2)
     expected = HookedPatcher(bridge)(runs, cells)
-    assert (expected - runs.corrupted_measure).abs().amax(1).gt(1e-3).sum() > 50
+    seen = 1e-3 if metric.is_linear else 1e-4
+    assert (expected - runs.corrupted_value).abs().amax(1).gt(seen).sum() > 50
     for patcher in (
         HookedPatcher(bridge, tokens=50),
         SuffixPatcher(decoder),
@@ -183,7 +195,7 @@ def test_both_ways_agree_on_any_list_of_cells_and_at_any_bound_of_memory(boot: B
 @ALL_CONFIGS
 def test_a_part_before_the_first_difference_is_exactly_0(boot: Boot, name: str) -> None:
     bridge = boot(random_model(CONFIGS[name]))
-    rows = patching(bridge, [random_prompts(4, length=8)], "swap", batch_size=4).to_pylist()
+    rows = patching(bridge, [random_prompts(4, length=8)], ["swap"], batch_size=4).to_pylist()
     before = [row for row in rows if row["position"] in ("#0", "#1")]
     assert len(before) == 2 * 3 * bridge.cfg.n_layers
     assert all(row["value"] == 0.0 and row["std_error"] == 0.0 for row in before)
@@ -198,12 +210,13 @@ def test_a_prompt_that_differs_later_than_others_gets_exactly_0_there(
         random_prompts(2, length=8, corrupted_from=1),
         random_prompts(3, 8, corrupted_from=4),
     )
-    alone = patching(gpt2, [late], "swap", batch_size=4)
-    both = patching(gpt2, [joined(early, late)], "swap", batch_size=8)
-    where = [row["position"] for row in alone.to_pylist()]
-    assert alone["value"].to_numpy()[where.index("#2")] == 0.0
-    assert both["value"].to_numpy()[where.index("#2")] != 0.0
-    effects = [np.array(patching(gpt2, [part], "swap", 4)["value"]) for part in (early, late)]
+    alone = patching(gpt2, [late], ["swap"], batch_size=4)
+    both = patching(gpt2, [joined(early, late)], ["swap"], batch_size=8)
+    where = [(row["site"], row["layer"], row["position"]) for row in alone.to_pylist()]
+    cell = where.index(("resid_pre", 1, "#2"))
+    assert alone["value"].to_numpy()[cell] == 0.0
+    assert abs(both["value"].to_numpy()[cell]) > 1e-3
+    effects = [np.array(patching(gpt2, [part], ["swap"], 4)["value"]) for part in (early, late)]
     gaps = [gap(gpt2, part) for part in (early, late)]
     expected = (effects[0] * gaps[0] + effects[1] * gaps[1]) / (gaps[0] + gaps[1])
     np.testing.assert_allclose(both["value"], expected, atol=1e-4)
@@ -225,9 +238,9 @@ def joined(one: Prompts, other: Prompts) -> Prompts:
 
 
 def gap(bridge: TransformerBridge, prompts: Prompts) -> float:
-    """The sum of the prompts' clean less corrupted logit differences."""
-    runs = run_both(bridge, prompts, "swap")
-    return float((runs.clean_measure - runs.corrupted_measure).sum())
+    """The sum of the prompts' clean minus corrupted logit differences."""
+    runs = paired(bridge, prompts)
+    return float((runs.clean_value - runs.corrupted_value).sum())
 
 
 @pytest.mark.parametrize("name", ["gpt2", "llama"])
@@ -235,10 +248,10 @@ def test_prompts_of_unequal_length_are_as_alone(boot: Boot, name: str) -> None:
     """Only labelled positions are common to them; each prompt counts by its gap."""
     bridge = boot(random_model(CONFIGS[name]))
     short, long = random_prompts(3, length=6), random_prompts(2, length=9, foils=1)
-    together = patching(bridge, [short, long], "swap", batch_size=2).to_pylist()
+    together = patching(bridge, [short, long], ["swap"], batch_size=2).to_pylist()
     assert {row["position"] for row in together} == {"end", None}
     weights = [gap(bridge, part) for part in (short, long)]
-    alone = [patching(bridge, [part], "swap", 4).to_pylist() for part in (short, long)]
+    alone = [patching(bridge, [part], ["swap"], 4).to_pylist() for part in (short, long)]
     kept = [[r["value"] for r in rows if r["position"] in ("end", None)] for rows in alone]
     expected = (np.array(kept) * np.array(weights)[:, None]).sum(0) / sum(weights)
     np.testing.assert_allclose([row["value"] for row in together], expected, atol=1e-4)
@@ -251,7 +264,7 @@ def test_patching_the_whole_stream_of_the_first_layer_restores_everything(boot: 
         tokens = prompts.tokens.clone()
         tokens[:, 3] = prompts.corrupted["swap"][:, 2]
         bridge = boot(random_model(CONFIGS[name]))
-        table = patching(bridge, [replace(prompts, corrupted={"one": tokens})], "one", 4)
+        table = patching(bridge, [replace(prompts, corrupted={"one": tokens})], ["one"], 4)
         rows = {(r["site"], r["layer"], r["position"]): r for r in table.to_pylist()}
         restored = rows["resid_pre", 0, "#3"]
         assert restored["value"] == pytest.approx(1, abs=1e-4)
@@ -263,7 +276,7 @@ def test_labels_lie_at_another_token_in_every_prompt(gpt2: TransformerBridge) ->
     prompts = random_prompts(4, length=8)
     at = torch.tensor([2, 5, 3, 2])
     labelled = replace(prompts, positions={**prompts.positions, "name": at})
-    table = patching(gpt2, [labelled], "swap", batch_size=3)
+    table = patching(gpt2, [labelled], ["swap"], batch_size=3)
     assert table.schema == PATCHING.remove(0)
     order = list(dict.fromkeys(row["position"] for row in table.to_pylist()))
     assert order == ["#0", "#1", "name", "#4", "#6", "end", None]
@@ -278,8 +291,8 @@ def test_labels_lie_at_another_token_in_every_prompt(gpt2: TransformerBridge) ->
 def test_a_label_counts_the_prompts_that_have_it(gpt2: TransformerBridge) -> None:
     bare, both = random_prompts(3, length=8), random_prompts(2, length=8, seed=1)
     both = replace(both, positions={**both.positions, "name": torch.tensor([2, 4])})
-    apart = patching(gpt2, [both], "swap", batch_size=4).to_pylist()
-    mixed = patching(gpt2, [bare, both], "swap", batch_size=4).to_pylist()
+    apart = patching(gpt2, [both], ["swap"], batch_size=4).to_pylist()
+    mixed = patching(gpt2, [bare, both], ["swap"], batch_size=4).to_pylist()
     found = [
         [(r["value"], r["std_error"]) for r in rows if r["position"] == "name"]
         for rows in (mixed, apart)
@@ -292,16 +305,37 @@ def test_an_unlabelled_token_is_named_if_it_is_the_same_in_every_prompt(
 ) -> None:
     prompts = random_prompts(4, length=8)
     prompts.tokens[:, 3] = prompts.corrupted["swap"][:, 3] = 9
-    names = set(patching(gpt2, [prompts], "swap", batch_size=3)["position"].to_pylist())
+    names = set(patching(gpt2, [prompts], ["swap"], batch_size=3)["position"].to_pylist())
     text = gpt2.tokenizer.decode([9]).strip()
     assert names == {"#0", "#1", "#2", f"#3 {text}", "#4", "#5", "#6", "end", None}
+
+
+def test_corruptions_stand_one_after_the_other_as_if_alone(gpt2: TransformerBridge) -> None:
+    prompts = random_prompts(4, length=8)
+    other = random_prompts(4, length=8, seed=1, corrupted_from=3).corrupted["swap"]
+    prompts = replace(prompts, corrupted={**prompts.corrupted, "other": other})
+    together = patching(gpt2, [prompts], ["swap", "other"], batch_size=4)
+    alone = [patching(gpt2, [prompts], [name], batch_size=4) for name in ("swap", "other")]
+    assert together.equals(pa.concat_tables(alone).combine_chunks())
+
+
+def test_another_metric_is_restored_by_its_own_share(gpt2: TransformerBridge) -> None:
+    prompts = random_prompts(4, length=8)
+    table = patching(gpt2, [prompts], ["swap"], 4, PROBABILITY_DIFF).to_pylist()
+    runs = paired(gpt2, prompts, PROBABILITY_DIFF)
+    (patched,) = HookedPatcher(gpt2)(runs, [Cell("z", 1, 0)])
+    share = (patched - runs.corrupted_value).mean() / (
+        runs.clean_value - runs.corrupted_value
+    ).mean()
+    (row,) = [r for r in table if (r["site"], r["layer"], r["head"]) == ("z", 1, 0)]
+    assert row["value"] == pytest.approx(float(share), abs=1e-4)
 
 
 def test_a_corruption_equal_to_its_clean_prompt_is_refused(gpt2: TransformerBridge) -> None:
     prompts = random_prompts(3, length=6)
     prompts.corrupted["swap"][1] = prompts.tokens[1]
     with pytest.raises(UserError, match="row 1 equals its clean one") as caught:
-        patching(gpt2, [prompts], "swap", batch_size=2)
+        patching(gpt2, [prompts], ["swap"], batch_size=2)
     assert caught.value.key == "corrupted_swap"
 
 
@@ -327,7 +361,7 @@ def test_the_standard_error_is_the_spread_of_repeated_samples() -> None:
 def test_the_standard_error_of_a_cell_is_that_of_its_prompts(gpt2: TransformerBridge) -> None:
     prompts = random_prompts(6, length=8)
     effects, gaps = by_hand(gpt2, prompts)["z"]
-    rows = [r for r in patching(gpt2, [prompts], "swap", 4).to_pylist() if r["site"] == "z"]
+    rows = [r for r in patching(gpt2, [prompts], ["swap"], 4).to_pylist() if r["site"] == "z"]
     for row in rows:
         effect = effects[row["layer"], row["head"]]
         rest = effect - effect.mean() / gaps.mean() * gaps
@@ -338,7 +372,7 @@ def test_the_standard_error_of_a_cell_is_that_of_its_prompts(gpt2: TransformerBr
 
 def test_heads_that_share_keys_and_values_count_once(boot: Boot) -> None:
     rows = patching(
-        boot(random_model(llama_config())), [random_prompts(2, 6)], "swap", 2
+        boot(random_model(llama_config())), [random_prompts(2, 6)], ["swap"], 2
     ).to_pylist()
     heads = {s: {row["head"] for row in rows if row["site"] == s} for s in HEAD_SITES}
     assert heads["k"] == heads["v"] == {0, 1}
@@ -363,7 +397,7 @@ def test_a_hand_made_model_copies_through_one_head(boot: Boot) -> None:
         corrupted={"other": corrupted},
         positions={"end": torch.tensor([3, 3])},
     )
-    table = patching(bridge, [prompts], "other", batch_size=2).to_pylist()
+    table = patching(bridge, [prompts], ["other"], batch_size=2).to_pylist()
     value = {(r["site"], r["layer"], r["head"], r["position"]): r["value"] for r in table}
     assert value["resid_pre", 0, None, "#2"] == pytest.approx(1, abs=1e-4)
     assert value["resid_pre", 1, None, "#2"] == pytest.approx(0, abs=1e-4)

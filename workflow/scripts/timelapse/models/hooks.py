@@ -115,6 +115,12 @@ class Recorder:
     def __getitem__(self, name: str) -> Float[Tensor, "batch position *rest"]:
         return self._recorded[name]
 
+    def select_prompts(self, part: slice) -> "Recorder":
+        """What was recorded of some prompts of the batch."""
+        recorder = Recorder()
+        recorder._recorded = {name: value[part] for name, value in self._recorded.items()}
+        return recorder
+
     def only(self, names: Iterable[str]) -> "Recorder":
         """Some of what was recorded, cut off from autograd."""
         recorder = Recorder()

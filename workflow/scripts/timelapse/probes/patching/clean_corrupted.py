@@ -1,6 +1,6 @@
-"""The clean and the corrupted run of a batch of prompts, between which patching moves things."""
+"""The clean and the corrupted run of a batch of prompts, between which activations are moved."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,31 +11,34 @@ from transformer_lens.model_bridge import TransformerBridge
 from timelapse.errors import UserError
 from timelapse.models import hooks
 from timelapse.models.hooks import Recorder
-from timelapse.models.metric_values import last_logits, logit_difference
+from timelapse.models.metric import Metric
+from timelapse.models.metric_values import last_logits
 from timelapse.models.prompts import Prompts
 from timelapse.probes.patching.grid import HOOKS
 
 
 @dataclass(frozen=True)
-class Runs:
+class PairedRuns:
     """Prompts beside their corrupted forms, and what both left in the model.
 
     Attributes:
         prompts: the clean prompts.
         tokens: the corrupted prompts.
+        metric: what is measured of both.
         clean: the activations of all sites and layers in the clean run.
         corrupted: the same in the corrupted run, and the end of the residual stream.
-        clean_measure: logit differences of the clean run.
-        corrupted_measure: those of the corrupted run, for the same answers and foils.
+        clean_value: the metric of the clean run.
+        corrupted_value: that of the corrupted run, for the same answers and foils.
         first: the first position at which each pair of prompts differs.
     """
 
     prompts: Prompts
     tokens: Int[Tensor, "batch position"]
+    metric: Metric
     clean: Recorder
     corrupted: Recorder
-    clean_measure: Float[Tensor, "batch"]
-    corrupted_measure: Float[Tensor, "batch"]
+    clean_value: Float[Tensor, "batch"]
+    corrupted_value: Float[Tensor, "batch"]
     first: Int[Tensor, "batch"]
 
     @property
@@ -48,38 +51,64 @@ class Runs:
         """Tokens in a prompt."""
         return self.tokens.shape[1]
 
+    def __getitem__(self, part: slice) -> "PairedRuns":
+        return PairedRuns(
+            self.prompts[part],
+            self.tokens[part],
+            self.metric,
+            self.clean.select_prompts(part),
+            self.corrupted.select_prompts(part),
+            self.clean_value[part],
+            self.corrupted_value[part],
+            self.first[part],
+        )
+
 
 @torch.no_grad()
-def run_both(bridge: TransformerBridge, prompts: Prompts, corruption: str) -> Runs:
-    """Run prompts of one length, clean and corrupted, and record what can be patched.
+def paired_runs(
+    bridge: TransformerBridge, prompts: Prompts, corruptions: Sequence[str], metric: Metric
+) -> Iterator[PairedRuns]:
+    """Run prompts of one length, once clean and once for each corruption.
+
+    Args:
+        bridge: the model.
+        prompts: a batch on the model's device.
+        corruptions: names of corruptions.
+        metric: what is measured of every run.
+
+    Yields:
+        Both runs for each corruption, with everything recorded that can be patched.
 
     Raises:
         UserError: a corrupted prompt equals its clean one.
     """
-    tokens = prompts.corrupted[corruption]
-    differs = prompts.tokens != tokens
-    if not differs.any(1).all():
-        row = int(prompts.rows[int(differs.any(1).int().argmin())])
-        raise UserError(
-            "dataset",
-            f"corrupted_{corruption}",
-            f"the corrupted prompt of row {row} equals its clean one, so nothing can be restored",
-            "Rewrite a role that changes the prompt",
-        )
     layers = range(bridge.cfg.n_layers)
     names = [name(layer) for name in HOOKS.values() for layer in layers]
     names.append(hooks.resid_post(layers[-1]))
-    clean, clean_measure = _run(bridge, prompts, prompts.tokens, names)
-    corrupted, corrupted_measure = _run(bridge, prompts, tokens, names)
-    return Runs(
-        prompts,
-        tokens,
-        clean,
-        corrupted,
-        clean_measure,
-        corrupted_measure,
-        first=differs.int().argmax(1),
-    )
+    clean, clean_value = _run(bridge, prompts, prompts.tokens, names, metric)
+    for corruption in corruptions:
+        tokens = prompts.corrupted[corruption]
+        differs = prompts.tokens != tokens
+        if not differs.any(1).all():
+            row = int(prompts.rows[int(differs.any(1).int().argmin())])
+            raise UserError(
+                "dataset",
+                f"corrupted_{corruption}",
+                f"the corrupted prompt of row {row} equals its clean one, so nothing can be"
+                " restored",
+                "Rewrite a role that changes the prompt",
+            )
+        corrupted, corrupted_value = _run(bridge, prompts, tokens, names, metric)
+        yield PairedRuns(
+            prompts,
+            tokens,
+            metric,
+            clean,
+            corrupted,
+            clean_value,
+            corrupted_value,
+            first=differs.int().argmax(1),
+        )
 
 
 def _run(
@@ -87,8 +116,9 @@ def _run(
     prompts: Prompts,
     tokens: Int[Tensor, "batch position"],
     names: Sequence[str],
+    metric: Metric,
 ) -> tuple[Recorder, Float[Tensor, "batch"]]:
     recorder = Recorder()
     with bridge.hooks(fwd_hooks=[recorder.keep(name) for name in names]):
         logits = last_logits(bridge, tokens)
-    return recorder, logit_difference(logits, prompts.answer, prompts.foils)
+    return recorder, metric.value(logits, prompts.answer, prompts.foils)

@@ -14,12 +14,12 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 from transformer_lens.model_bridge import TransformerBridge
-from transformer_lens.model_bridge.generalized_components import NormalizationBridge
 
 from timelapse.models import hooks
+from timelapse.models.metric import Metric
 from timelapse.models.norms import Norm
 from timelapse.models.prompts import Prompts
-from timelapse.probes.patching.clean_corrupted import Runs
+from timelapse.probes.patching.clean_corrupted import PairedRuns
 
 _TANH = partial(functional.gelu, approximate="tanh")
 _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -37,62 +37,78 @@ class Affine:
     """x -> x weight + bias."""
 
     weight: Float[Tensor, "d_in d_out"]
-    bias: Float[Tensor, "d_out"] | None
+    bias: Float[Tensor, "d_out"]
 
     def __call__(self, x: Float[Tensor, "*batch d_in"]) -> Float[Tensor, "*batch d_out"]:
         return functional.linear(x, self.weight.T, self.bias)
 
 
 @dataclass(frozen=True)
-class LayerNorm:
-    """A norm over the last axis."""
+class DecoderBlock:
+    """A layer: attention, then MLP, each reading the stream through its norm and adding to it.
 
-    weight: Float[Tensor, "d_model"]
-    bias: Float[Tensor, "d_model"] | None
-    eps: float
+    Attributes:
+        ln1: the norm before the attention.
+        qkv: queries, keys and values of all heads, side by side.
+        out: from the outputs of all heads, side by side, to the stream.
+        ln2: the norm before the MLP.
+        up: into the MLP.
+        activation: of the MLP.
+        down: out of the MLP.
+        n_heads: how many heads there are.
+    """
 
-    @classmethod
-    def of(cls, component: NormalizationBridge) -> "LayerNorm":
-        """The norm of a bridge's component."""
-        norm = Norm.of(component, component.weight.dtype)
-        return cls(norm.weight, norm.bias, float(component.original_component.eps))
-
-    def __call__(self, x: Float[Tensor, "*batch d_model"]) -> Float[Tensor, "*batch d_model"]:
-        return functional.layer_norm(x, x.shape[-1:], self.weight, self.bias, self.eps)
-
-
-@dataclass(frozen=True)
-class Block:
-    """A layer: attention, then MLP, each reading the stream through its norm and adding to it."""
-
-    ln1: LayerNorm
-    query: Affine
-    key: Affine
-    value: Affine
+    ln1: Norm
+    qkv: Affine
     out: Affine
-    ln2: LayerNorm
+    ln2: Norm
     up: Affine
     activation: Callable[[Tensor], Tensor]
     down: Affine
     n_heads: int
 
-    def heads(
-        self, projection: Affine, normed: Float[Tensor, "*batch d_model"]
-    ) -> Float[Tensor, "*batch head d_head"]:
-        """Queries, keys or values of all heads."""
-        return projection(normed).unflatten(-1, (self.n_heads, -1))
+    @property
+    def query(self) -> Affine:
+        """The part of `qkv` that makes queries."""
+        return self._third(0)
+
+    @property
+    def key(self) -> Affine:
+        """The part of `qkv` that makes keys."""
+        return self._third(1)
+
+    @property
+    def value(self) -> Affine:
+        """The part of `qkv` that makes values."""
+        return self._third(2)
+
+    def queries_keys_values(
+        self, normed: Float[Tensor, "*batch d_model"]
+    ) -> tuple[
+        Float[Tensor, "*batch head d_head"],
+        Float[Tensor, "*batch head d_head"],
+        Float[Tensor, "*batch head d_head"],
+    ]:
+        """Queries, keys and values of all heads from the output of `ln1`."""
+        query, key, value = self.qkv(normed).unflatten(-1, (3, self.n_heads, -1)).unbind(-3)
+        return query, key, value
 
     def after_mlp(self, stream: Float[Tensor, "*batch d_model"]) -> Float[Tensor, "*batch d_model"]:
         """The residual stream after the MLP from that before it."""
-        return stream + self.down(self.activation(self.up(self.ln2(stream))))
+        return self.down(self.activation(self.up(self.ln2(stream)))).add_(stream)
+
+    def _third(self, number: int) -> Affine:
+        width = self.qkv.weight.shape[1] // 3
+        part = slice(number * width, (number + 1) * width)
+        return Affine(self.qkv.weight[:, part], self.qkv.bias[part])
 
 
 @dataclass(frozen=True)
 class Decoder:
-    """A stack of blocks and the final norm, as views of a bridge's weights."""
+    """A stack of blocks and the final norm, on a bridge's weights."""
 
-    blocks: tuple[Block, ...]
-    ln_final: LayerNorm
+    blocks: tuple[DecoderBlock, ...]
+    ln_final: Norm
     unembedding: Float[Tensor, "vocabulary d_model"]
     unembedding_bias: Float[Tensor, "vocabulary"]
 
@@ -111,62 +127,67 @@ class Decoder:
             or activation is None
         ):
             return None
+        dtype = bridge.W_U.dtype
         try:
             blocks = tuple(
-                Block(
-                    ln1=LayerNorm.of(block.ln1),
-                    query=_merged(block.attn.W_Q, block.attn.b_Q),
-                    key=_merged(block.attn.W_K, block.attn.b_K),
-                    value=_merged(block.attn.W_V, block.attn.b_V),
-                    out=Affine(block.attn.W_O.flatten(0, 1), block.attn.b_O),
-                    ln2=LayerNorm.of(block.ln2),
-                    up=Affine(block.mlp.W_in, block.mlp.b_in),
+                DecoderBlock(
+                    ln1=Norm.of(block.ln1, dtype),
+                    qkv=_qkv(block.attn),
+                    out=_affine(block.attn.W_O.flatten(0, 1), block.attn.b_O),
+                    ln2=Norm.of(block.ln2, dtype),
+                    up=_affine(block.mlp.W_in, block.mlp.b_in),
                     activation=activation,
-                    down=Affine(block.mlp.W_out, block.mlp.b_out),
+                    down=_affine(block.mlp.W_out, block.mlp.b_out),
                     n_heads=config.n_heads,
                 )
                 for block in bridge.blocks
             )
-            return cls(blocks, LayerNorm.of(bridge.ln_final), bridge.W_U.T, bridge.b_U)
+            return cls(blocks, Norm.of(bridge.ln_final, dtype), bridge.W_U.T, bridge.b_U)
         except AttributeError:
             return None
 
-    def measure(
-        self, stream: Float[Tensor, "*cell batch d_model"], prompts: Prompts
+    def value(
+        self, stream: Float[Tensor, "*cell batch d_model"], prompts: Prompts, metric: Metric
     ) -> Float[Tensor, "*cell batch"]:
-        """Logit differences from the last position at the end of the stream."""
-        dtype = torch.promote_types(stream.dtype, torch.float32)
-        answers = self.unembedding[prompts.answer].to(dtype)
-        direction = answers - self.unembedding[prompts.foils].to(dtype).mean(1)
-        bias = self.unembedding_bias[prompts.answer].to(dtype)
-        bias = bias - self.unembedding_bias[prompts.foils].to(dtype).mean(1)
-        return (self.ln_final(stream).to(dtype) * direction).sum(-1) + bias
+        """The metric from the last position at the end of the stream."""
+        return metric.value_of_normed(
+            self.ln_final(stream),
+            self.unembedding,
+            self.unembedding_bias,
+            prompts.answer,
+            prompts.foils,
+        )
 
     @torch.no_grad()
-    def reproduces(self, runs: Runs) -> bool:
-        """Whether these blocks make the recorded corrupted run: every layer, and the measure."""
+    def reproduces(self, runs: PairedRuns) -> bool:
+        """Whether these blocks make the recorded corrupted run: every layer, and the metric."""
         last = len(self.blocks) - 1
         for layer, block in enumerate(self.blocks):
             stream = runs.corrupted[hooks.resid_pre(layer)]
-            normed = block.ln1(stream)
             query, key, value = (
-                block.heads(projection, normed).transpose(1, 2)
-                for projection in (block.query, block.key, block.value)
+                part.transpose(1, 2) for part in block.queries_keys_values(block.ln1(stream))
             )
             z = functional.scaled_dot_product_attention(query, key, value, is_causal=True)
-            made = block.after_mlp(stream + block.out(z.transpose(1, 2).flatten(2)))
+            computed = block.after_mlp(stream + block.out(z.transpose(1, 2).flatten(2)))
             after = hooks.resid_post(last) if layer == last else hooks.resid_pre(layer + 1)
-            if not _equal(made, runs.corrupted[after]):
+            if not _equal(computed, runs.corrupted[after]):
                 return False
-        found = self.measure(made[:, -1], runs.prompts)
-        return _equal(found, runs.corrupted_measure, largest=self.unembedding.norm(dim=1).max())
+        found = self.value(computed[:, -1], runs.prompts, runs.metric)
+        return _equal(found, runs.corrupted_value, largest=self.unembedding.norm(dim=1).max())
 
 
-def _merged(
-    weight: Float[Tensor, "head d_model d_head"], bias: Float[Tensor, "head d_head"] | None
-) -> Affine:
-    merged = weight.permute(1, 0, 2).flatten(1)
-    return Affine(merged, None if bias is None else bias.flatten())
+def _qkv(attention: torch.nn.Module) -> Affine:
+    kinds = "QKV"
+    weights = [getattr(attention, f"W_{kind}").permute(1, 0, 2).flatten(1) for kind in kinds]
+    biases = [getattr(attention, f"b_{kind}") for kind in kinds]
+    return _affine(
+        torch.cat(weights, dim=1),
+        None if biases[0] is None else torch.cat([bias.flatten() for bias in biases]),
+    )
+
+
+def _affine(weight: Float[Tensor, "d_in d_out"], bias: Float[Tensor, "d_out"] | None) -> Affine:
+    return Affine(weight, weight.new_zeros(weight.shape[1]) if bias is None else bias)
 
 
 def _equal(

@@ -30,7 +30,7 @@ HOOKS: Mapping[str, Callable[[int], str]] = {
 
 @dataclass(frozen=True, order=True)
 class Cell:
-    """One place to patch.
+    """One activation to patch.
 
     Attributes:
         site: a name of `HOOKS`.
@@ -44,8 +44,8 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Place:
-    """A position of every prompt.
+class Position:
+    """A position that is compared across prompts.
 
     Attributes:
         name: a label, or the token's number behind a `#`, followed by its text if that is the
@@ -58,12 +58,12 @@ class Place:
     index: tuple[Int[np.ndarray, "batch"] | None, ...]
 
 
-def places(
+def positions(
     prompts: Sequence[Prompts], tokenizer: PreTrainedTokenizerBase | None = None
-) -> list[Place]:
+) -> list[Position]:
     """Labelled positions and, if all prompts are of one length, those without any label.
 
-    Every token of equally long prompts belongs to one place at least. They come in the order of
+    Every token of equally long prompts belongs to one position at least. They come in the order of
     their mean index.
 
     Args:
@@ -72,7 +72,7 @@ def places(
     """
     labels = dict.fromkeys(label for bucket in prompts for label in bucket.positions)
     found = [
-        Place(
+        Position(
             label,
             tuple(
                 bucket.positions[label].cpu().numpy() if label in bucket.positions else None
@@ -83,21 +83,25 @@ def places(
     ]
     if len({bucket.tokens.shape[1] for bucket in prompts}) == 1:
         taken = {
-            int(at) for place in found for part in place.index if part is not None for at in part
+            int(at)
+            for position in found
+            for part in position.index
+            if part is not None
+            for at in part
         }
         found += [
-            Place(
+            Position(
                 _name(prompts, index, tokenizer),
                 tuple(np.full(len(bucket), index) for bucket in prompts),
             )
             for index in range(prompts[0].tokens.shape[1])
             if index not in taken
         ]
-    return sorted(found, key=lambda place: (_mean_index(place), place.name))
+    return sorted(found, key=lambda position: (_mean_index(position), position.name))
 
 
-def _mean_index(place: Place) -> float:
-    return float(np.concatenate([part for part in place.index if part is not None]).mean())
+def _mean_index(position: Position) -> float:
+    return float(np.concatenate([part for part in position.index if part is not None]).mean())
 
 
 def _name(prompts: Sequence[Prompts], index: int, tokenizer: PreTrainedTokenizerBase | None) -> str:
@@ -109,30 +113,32 @@ def _name(prompts: Sequence[Prompts], index: int, tokenizer: PreTrainedTokenizer
 
 @dataclass(frozen=True)
 class Row:
-    """A site of a layer, in one head or at one place."""
+    """A site of a layer, in one head or at one position: a row of the table.
+
+    Attributes:
+        site: a name of `HOOKS`.
+        layer: the layer it lies in.
+        head: the number of the head, for `HEAD_SITES`.
+        position: for `POSITION_SITES`.
+    """
 
     site: str
     layer: int
     head: int | None = None
-    place: Place | None = None
-
-    def indices(self, bucket: int, part: slice, n: int) -> Int[np.ndarray, "batch"] | None:
-        """`Cell.at` for each of the `n` prompts in a part of a bucket; None if they lack it."""
-        if self.place is None:
-            return np.full(n, self.head)
-        index = self.place.index[bucket]
-        return None if index is None else index[part]
+    position: Position | None = None
 
 
-def all_rows(n_layers: int, n_heads: int, n_kv_heads: int, places: Sequence[Place]) -> list[Row]:
-    """All rows in their order: by site, layer, then place or head."""
+def all_rows(
+    n_layers: int, n_heads: int, n_kv_heads: int, positions: Sequence[Position]
+) -> list[Row]:
+    """All rows in their order: by site, layer, then position or head."""
     layers = range(n_layers)
     return [
         *(
-            Row(site, layer, place=place)
+            Row(site, layer, position=position)
             for site in POSITION_SITES
             for layer in layers
-            for place in places
+            for position in positions
         ),
         *(
             Row(site, layer, head=head)
@@ -151,23 +157,23 @@ def shares(
 ) -> tuple[Cells, Cells]:
     """Mean effect over mean gap, and its standard error over prompts.
 
-    A ratio of means, not a mean of ratios: a prompt whose corruption hardly changes the logit
-    difference would otherwise outweigh all others. The error is the delta method's: that of the
+    A ratio of means, not a mean of ratios: a prompt whose corruption hardly changes the metric
+    would otherwise outweigh all others. The error is the delta method's: that of the
     mean of effect - share * gap, over the mean gap (Cochran, Sampling Techniques, 1977, 6.4).
 
     Args:
-        effects: patched less corrupted logit difference; nan where a prompt has no such cell,
-            which leaves the prompt out of that cell's means.
-        gaps: clean less corrupted logit difference.
+        effects: metric of the patched run minus that of the corrupted run; nan where a prompt has
+            no such cell, which leaves the prompt out of that cell's means.
+        gaps: metric of the clean run minus that of the corrupted run.
 
     Returns:
         The shares and their standard errors, which are nan below two prompts.
     """
-    there = ~np.isnan(effects)
-    n = there.sum(1)
-    gap = np.where(there, gaps, 0.0)
+    known = ~np.isnan(effects)
+    n = known.sum(1)
+    gap = np.where(known, gaps, 0.0)
     with np.errstate(divide="ignore", invalid="ignore"):
         share = np.nansum(effects, 1) / gap.sum(1)
-        rest = np.where(there, effects - share[:, None] * gaps, 0.0)
+        rest = np.where(known, effects - share[:, None] * gaps, 0.0)
         variance = np.where(n > 1, (rest**2).sum(1) / (n - 1), np.nan)
         return share, np.sqrt(variance / n) / np.abs(gap.sum(1) / n)

@@ -13,8 +13,8 @@ from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 
 from timelapse.models import hooks
-from timelapse.models.metric_values import last_logits, logit_difference
-from timelapse.probes.patching.clean_corrupted import Runs
+from timelapse.models.metric_values import last_logits
+from timelapse.probes.patching.clean_corrupted import PairedRuns
 from timelapse.probes.patching.grid import HOOKS, POSITION_SITES, Cell
 
 TOKENS = 4096
@@ -25,16 +25,21 @@ class HookedPatcher:
     """Patches cells by hooks. See `probe.Patcher`."""
 
     def __init__(self, bridge: TransformerBridge, tokens: int = TOKENS) -> None:
+        """
+        Args:
+            bridge: the model.
+            tokens: the most tokens in one forward pass, at least one cell's.
+        """
         self._bridge, self._tokens = bridge, tokens
 
     @torch.no_grad()
-    def __call__(self, runs: Runs, cells: Sequence[Cell]) -> Float[Tensor, "cell batch"]:
-        """The logit differences of the corrupted prompts with each cell patched."""
+    def __call__(self, runs: PairedRuns, cells: Sequence[Cell]) -> Float[Tensor, "cell batch"]:
+        """The metric of the corrupted prompts with each cell patched."""
         at_once = max(1, self._tokens // runs.tokens.numel())
         parts = [cells[at : at + at_once] for at in range(0, len(cells), at_once)]
         return torch.cat([self._together(runs, part) for part in parts])
 
-    def _together(self, runs: Runs, cells: Sequence[Cell]) -> Float[Tensor, "cell batch"]:
+    def _together(self, runs: PairedRuns, cells: Sequence[Cell]) -> Float[Tensor, "cell batch"]:
         by_hook: dict[str, list[int]] = defaultdict(list)
         for number, cell in enumerate(cells):
             by_hook[_written(cell)].append(number)
@@ -53,11 +58,9 @@ class HookedPatcher:
         fwd_hooks = [(name, patch(numbers)) for name, numbers in by_hook.items()]
         with self._bridge.hooks(fwd_hooks=fwd_hooks):
             logits = last_logits(self._bridge, runs.tokens.repeat(len(cells), 1))
-        return logit_difference(
-            logits,
-            runs.prompts.answer.repeat(len(cells)),
-            runs.prompts.foils.repeat(len(cells), 1),
-        ).unflatten(0, (len(cells), -1))
+        prompts = runs.prompts.repeated(len(cells))
+        values = runs.metric.value(logits, prompts.answer, prompts.foils)
+        return values.unflatten(0, (len(cells), -1))
 
 
 def _written(cell: Cell) -> str:
@@ -76,7 +79,7 @@ def _part(
     return activation.select(1 if cell.site in POSITION_SITES else 2, cell.at)
 
 
-def _clean(runs: Runs, cell: Cell) -> Float[Tensor, "batch *rest"]:
+def _clean(runs: PairedRuns, cell: Cell) -> Float[Tensor, "batch *rest"]:
     """What is written there."""
     if cell.site != "pattern":
         return _part(runs.clean[_written(cell)], cell)
