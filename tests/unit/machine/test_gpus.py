@@ -143,7 +143,7 @@ def test_the_parts_of_a_partitioned_gpu_stand_for_it() -> None:
         "  MIG 1g.10gb     Device  1: (UUID: MIG-2)\n"
         "GPU 1: Stand-in (UUID: GPU-bb)\n"
     )
-    assert gpus._listed(listed) == ["MIG-1", "MIG-2", "GPU-bb"]
+    assert gpus._parsed(listed) == ["MIG-1", "MIG-2", "GPU-bb"]
 
 
 def test_other_people_may_use_the_locks(machine: Path) -> None:

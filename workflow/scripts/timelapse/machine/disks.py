@@ -1,4 +1,4 @@
-"""A disk that is full or refuses access, told from all the errors that libraries make of it."""
+"""A disk that is full or refuses access, recognised in whatever errors libraries make of it."""
 
 import errno
 import os
@@ -12,17 +12,20 @@ from timelapse.errors import UserError
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _REFUSED = (errno.EROFS, errno.EACCES)
 _AGAIN = "then run again: what is finished is kept"
-_SPELT = re.compile(r"\b(?:errno|os error) (\d+)\b", re.IGNORECASE)
+_NUMBER = re.compile(r"\b(?:errno|os error) (\d+)\b", re.IGNORECASE)
 """How libraries in C++ and Rust spell the system's error number."""
 
 
 def disk_error(error: BaseException, written: Iterable[str | Path]) -> UserError | None:
-    """What to tell if an error, or the one that it was raised from, is the disk's; else nothing.
+    """The message for a job that ended because of a disk.
 
     Args:
-        error: whatever a job ended with.
+        error: whatever the job ended with.
         written: where the job writes. If the error does not say which file it was, the one with the
             least room is named.
+
+    Returns:
+        the message; None if neither the error nor what it was raised from is a disk's.
     """
     code = _code(error)
     if code is None:
@@ -58,9 +61,9 @@ def _is_seen(path: Path) -> bool:
 def _code(error: BaseException | None) -> int | None:
     """The error number of the disk behind an error."""
     while error is not None:
-        spelt = _SPELT.search(str(error))
+        number = _NUMBER.search(str(error))
         code = error.errno if isinstance(error, OSError) else None
-        code = int(spelt[1]) if code is None and spelt else code
+        code = int(number[1]) if code is None and number else code
         if code in _FULL + _REFUSED:
             return code
         error = error.__cause__

@@ -25,43 +25,46 @@ VISIBLE = "CUDA_VISIBLE_DEVICES"
 DRIVER = Path("/proc/driver/nvidia/version")
 
 _POLL = 0.5
-_NAMED = re.compile(r"^(\s*)(?:GPU|MIG) .*\(UUID: ([\w-]+)\)", re.MULTILINE)
+_DEVICE = re.compile(r"^(\s*)(?:GPU|MIG) .*\(UUID: ([\w-]+)\)", re.MULTILINE)
 _log = logging.getLogger(__name__)
-_held: list[object] = []
+_locks: list[object] = []
 
 
 def choose_gpu(wanted: bool, locks: Path = LOCKS) -> None:
     """Let this process see one GPU that no other job has, or none; waits until one is free.
 
-    What it may see stands in `CUDA_VISIBLE_DEVICES` from then on. If that is set already, a single
-    device there is used as it is, and of several one is taken.
+    `CUDA_VISIBLE_DEVICES` names it from then on. If that is set already, a single device there is
+    used as it is, and of several one is taken.
 
     Args:
         wanted: whether the job gains from a GPU and may have one.
         locks: a folder on a local disk that all jobs of the machine share.
+
+    Raises:
+        UserError: the locks cannot be kept there.
     """
     if not wanted:
         os.environ[VISIBLE] = ""
         return
     given = os.environ.get(VISIBLE)
-    candidates = gpus() if given is None else _named(given)
+    candidates = gpus() if given is None else _visible(given)
     if given is None or len(candidates) > 1:
-        os.environ[VISIBLE] = _taken(candidates, locks) if candidates else ""
+        os.environ[VISIBLE] = _locked(candidates, locks) if candidates else ""
     if os.environ[VISIBLE]:
         _log.info("GPU %s", os.environ[VISIBLE])
 
 
 def gpus() -> list[str]:
-    """The GPUs that the driver offers, by UUID; of a partitioned one its parts."""
+    """The UUIDs of the GPUs that the driver offers; of a partitioned one those of its parts."""
     if not shutil.which("nvidia-smi"):
         if DRIVER.exists():
             _log.warning("nvidia-smi is not there to list the GPUs: set %s to use them", VISIBLE)
         return []
     listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False)
-    return _listed(listed.stdout) if listed.returncode == 0 else []
+    return _parsed(listed.stdout) if listed.returncode == 0 else []
 
 
-def _named(given: str) -> list[str]:
+def _visible(given: str) -> list[str]:
     """The devices in `CUDA_VISIBLE_DEVICES`; of several numbers, the UUIDs that locks go by."""
     names = [name.strip() for name in given.split(",") if name.strip()]
     if len(names) > 1 and all(name.isdecimal() for name in names):
@@ -71,15 +74,15 @@ def _named(given: str) -> list[str]:
     return names
 
 
-def _listed(text: str) -> list[str]:
-    """What `nvidia-smi -L` lists.
+def _parsed(text: str) -> list[str]:
+    """The UUIDs in what `nvidia-smi -L` prints.
 
-    >>> _listed("GPU 0: H100 (UUID: GPU-a)\\n  MIG 1g.10gb Device 0: (UUID: MIG-b)\\n")
+    >>> _parsed("GPU 0: H100 (UUID: GPU-a)\\n  MIG 1g.10gb Device 0: (UUID: MIG-b)\\n")
     ['MIG-b']
     """
     found: list[str] = []
     whole = ""
-    for indent, name in _NAMED.findall(text):
+    for indent, name in _DEVICE.findall(text):
         if not indent:
             whole = name
         elif found and found[-1] == whole:
@@ -88,8 +91,8 @@ def _listed(text: str) -> list[str]:
     return found
 
 
-def _taken(candidates: Sequence[str], locks: Path) -> str:
-    """The first candidate whose lock is free; this process holds it until it ends."""
+def _locked(candidates: Sequence[str], locks: Path) -> str:
+    """The first candidate whose lock is free; this process holds the lock until it ends."""
     from filelock import FileLock, Timeout  # a twentieth of a second that other jobs need not spend
 
     try:
@@ -105,7 +108,7 @@ def _taken(candidates: Sequence[str], locks: Path) -> str:
             f"the locks of the GPUs cannot be kept there ({(error.strerror or '').lower()})",
             f"Let everybody write there, set TMPDIR, or choose a GPU with {VISIBLE}",
         ) from error
-    told = False
+    reported = False
     while True:
         for name in candidates:
             lock = FileLock(locks / re.sub(r"[^\w-]", "_", name), mode=0o666)
@@ -113,9 +116,9 @@ def _taken(candidates: Sequence[str], locks: Path) -> str:
                 lock.acquire(blocking=False)
             except Timeout:
                 continue
-            _held.append(lock)
+            _locks.append(lock)
             return name
-        if not told:
+        if not reported:
             _log.info("waiting for a GPU: all %d are in use by other jobs", len(candidates))
-            told = True
+            reported = True
         time.sleep(_POLL)

@@ -1,6 +1,7 @@
-"""The checksums of a model folder or a training state: written along, verified when it is read.
+"""Checksums of a model folder or a training state, in a file beside what they are of.
 
-Free of torch. Folders from elsewhere have none and are taken as they are.
+They are verified whenever such a folder is read. Folders from elsewhere have none and are taken as
+they are. Free of torch.
 """
 
 import hashlib
@@ -19,38 +20,38 @@ _REMEDY = "Delete the folder and run again; if you changed it on purpose, delete
 
 
 def write_checksums(folder: Path) -> None:
-    """Note the checksum of every file of a folder."""
+    """Write the checksums of all files of a folder into its `checksums.json`."""
     found = {path.name: digest(path) for path in _files(folder)}
     (folder / FILE).write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
 
 
 def checksums(folder: Path) -> dict[str, str]:
-    """The checksums of a folder's files, by name: as written along, computed if none were.
+    """The checksums of a folder's files by name, from `checksums.json` or else computed.
 
     Raises:
         UserError: the file of checksums is damaged.
     """
     if (folder / FILE).exists():
-        return _written(folder)
+        return _read(folder)
     return {path.name: digest(path) for path in _files(folder)}
 
 
 def verify(
     folder: Path, of: Callable[[str], bool] = lambda name: True, required: bool = False
 ) -> None:
-    """Compare the files of a folder with the checksums that were written along, if any were.
+    """Compare the files of a folder with its `checksums.json`, if it has one.
 
     Args:
         folder: a model folder, or a training's state.
-        of: which files, by name; all if not given.
-        required: whether checksums must have been written along.
+        of: whether a file, given by its name, is verified.
+        required: whether the folder must have a `checksums.json`.
 
     Raises:
-        UserError: one is missing, is not what was written, or is a file of weights too many.
+        UserError: a file is missing or damaged, or one of weights is not among those written.
     """
     if not required and not (folder / FILE).exists():
         return
-    written = _written(folder)
+    written = _read(folder)
     for name in filter(of, written):
         try:
             sound = digest(folder / name) == written[name]
@@ -67,7 +68,7 @@ def verify(
             raise UserError(path, "", problem, _REMEDY)
 
 
-def _written(folder: Path) -> dict[str, str]:
+def _read(folder: Path) -> dict[str, str]:
     try:
         found = json.loads((folder / FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):

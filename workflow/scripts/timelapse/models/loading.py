@@ -1,4 +1,4 @@
-"""Loading of model folders: the one place that knows how transformers and TransformerLens do it.
+"""Loading of models: the one place that knows how transformers and TransformerLens do it.
 
 TransformerLens is imported when a bridge is asked for: two seconds that other jobs need not spend.
 """
@@ -37,7 +37,11 @@ _FETCHED = "Check the name and the network, or download the model and give it as
 
 
 def load_tokenizer(folder: str | Path, hub: bool = False) -> PreTrainedTokenizerBase:
-    """The tokenizer of a model folder, or of a name on the hub if it may be downloaded.
+    """The tokenizer of a model folder, or of a name on the hub.
+
+    Args:
+        folder: a Hugging Face folder, or a name on the hub.
+        hub: whether it may be downloaded.
 
     Raises:
         UserError: there is none, or none without code of its own; or it is damaged, or gives no
@@ -60,11 +64,19 @@ def load_tokenizer(folder: str | Path, hub: bool = False) -> PreTrainedTokenizer
 def load_model(
     folder: str | Path, device: str, dtype: torch.dtype = torch.float32, hub: bool = False
 ) -> PreTrainedModel:
-    """The causal language model of a Hugging Face folder (or the hub), in evaluation mode.
+    """The causal language model of a Hugging Face folder or of a name on the hub.
+
+    Args:
+        folder: a Hugging Face folder with safetensors, or a name on the hub.
+        device: where it is to run, such as "cpu" or "cuda".
+        dtype: of its weights.
+        hub: whether it may be downloaded.
+
+    Returns:
+        the model in evaluation mode.
 
     Raises:
-        UserError: the folder is no whole model folder with safetensors, is damaged, or needs code
-            of its own.
+        UserError: the folder is incomplete or damaged, or needs code of its own.
     """
     verify(Path(folder))
     try:
@@ -96,6 +108,17 @@ def each_model(
     """The models of several checkpoints of one run, one after the other in one module.
 
     The module is built once and the weights are copied in: a model yielded before is overwritten.
+
+    Args:
+        folders: the checkpoints, at least one.
+        device: where they are to run.
+        dtype: of their weights.
+
+    Yields:
+        the same module for every folder, in evaluation mode.
+
+    Raises:
+        UserError: see `load_model`.
     """
     model = load_model(folders[0], device, dtype)
     yield model
@@ -107,7 +130,19 @@ def each_model(
 def each_bridge(
     folders: Sequence[Path], device: str, dtype: torch.dtype = torch.float32
 ) -> Iterator["TransformerBridge"]:
-    """As `each_model`, wrapped once in TransformerLens' bridge: raw weights, no gradients."""
+    """As `each_model`, wrapped once in TransformerLens' bridge: raw weights, no gradients.
+
+    Args:
+        folders: the checkpoints, at least one.
+        device: where they are to run.
+        dtype: of their weights.
+
+    Yields:
+        the same bridge for every folder, its parameters without gradients.
+
+    Raises:
+        UserError: see `load_model`.
+    """
     from transformer_lens.model_bridge import TransformerBridge
 
     model = load_model(folders[0], device, dtype)
@@ -123,7 +158,7 @@ def each_bridge(
     yield bridge
     for folder in folders[1:]:
         _copy_weights(parameters, load_model(folder, device, dtype))
-        _split_again(bridge)
+        _update_split_qkv(bridge)
         yield bridge
 
 
@@ -133,8 +168,8 @@ def _copy_weights(parameters: dict[str, torch.nn.Parameter], other: PreTrainedMo
             parameters[name].copy_(value)
 
 
-def _split_again(bridge: "TransformerBridge") -> None:
-    """Bring the q, k and v that a bridge has cut out of a joint weight up to date with it."""
+def _update_split_qkv(bridge: "TransformerBridge") -> None:
+    """Copy a joint weight into the q, k and v that a bridge has cut out of it before."""
     for block in bridge.blocks:
         attention = block.attn
         if not hasattr(attention, "split_qkv_matrix"):

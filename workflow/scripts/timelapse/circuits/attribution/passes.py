@@ -9,7 +9,7 @@ from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 
 from timelapse.models import hooks
-from timelapse.models.fused_optimizer import fused_activations
+from timelapse.models.fused_activations import fused_activations
 from timelapse.models.hooks import Hook, Recorder
 from timelapse.models.metric import LOGIT_DIFF
 from timelapse.models.prefix_cache import Prefix

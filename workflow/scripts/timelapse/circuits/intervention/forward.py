@@ -23,7 +23,7 @@ from timelapse.circuits.graph import GraphShape, Target
 from timelapse.circuits.intervention.ablation import Ablation
 from timelapse.circuits.intervention.projection import Projection
 from timelapse.models import hooks
-from timelapse.models.fused_optimizer import fused_activations
+from timelapse.models.fused_activations import fused_activations
 from timelapse.models.metric_values import logit_difference
 from timelapse.models.prompts import Prompts
 

@@ -18,17 +18,21 @@ if TYPE_CHECKING:
 
 @contextmanager
 def fused_activations(bridge: "TransformerBridge") -> Iterator[None]:
-    """While it lasts, the tanh form of GELU is one step in every MLP of the model."""
-    spelt_out = [
+    """While it lasts, the tanh form of GELU is one step in every MLP of the model.
+
+    Args:
+        bridge: the model, changed in place and restored afterwards.
+    """
+    modules = [
         module
         for block in bridge.blocks
         for module in block.mlp.modules()
         if type(module) is NewGELUActivation
     ]
-    for module in spelt_out:
+    for module in modules:
         module.forward = partial(functional.gelu, approximate="tanh")
     try:
         yield
     finally:
-        for module in spelt_out:
+        for module in modules:
             del module.forward
