@@ -10,7 +10,12 @@ TEXTS = {"letters": ["a b", "b a", "c, a"], "numbers": ["one two one", "two one 
 
 def rows(seed: int = 0, weights: dict[str, float] | None = None, n: int = 400) -> np.ndarray:
     return mixture_rows(
-        TEXTS, weights or {"letters": 3.0, "numbers": 1.0}, TOKENIZER, n, 8, np.random.default_rng(seed)
+        TEXTS,
+        weights or {"letters": 3.0, "numbers": 1.0},
+        TOKENIZER,
+        n,
+        8,
+        np.random.default_rng(seed),
     )
 
 
