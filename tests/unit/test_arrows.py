@@ -17,7 +17,7 @@ ALLOWED = {
     "circuits": {"activations", "files", "models", "tasks"},
     "probes": {"activations", "files", "models", "tasks"},
     # Of circuits the graph alone, which needs no model.
-    "study": {"circuits", "files", "machine", "probes", "tasks"},
+    "study": {"circuits", "files", "machine", "models", "probes", "tasks"},
     "figures": {"circuits", "files", "study"},  # likewise; of the study where tables lie
     "verification": {"files", "models", "tasks"},
 }

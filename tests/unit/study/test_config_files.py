@@ -160,6 +160,17 @@ def test_a_study_of_ones_own_may_lie_anywhere_with_tasks_of_its_own(
     assert checked([path])[1]["ioi3"].description == "not the shipped one"
 
 
+def test_a_metric_that_there_is_not_is_named_with_its_task(write, tmp_path: Path) -> None:
+    spec = yaml.safe_load(located("tasks/ioi3.yaml").read_text())
+    task = write("prompts/ioi3.yaml", spec | {"metric": "logit_dif"})
+    path = write("study.yaml", BASE | {"tasks": str(tmp_path / "prompts")})
+    with pytest.raises(UserError, match="there is no metric 'logit_dif'") as caught:
+        checked([path])
+    assert (caught.value.source, caught.value.key) == (str(task), "metric")
+    write("prompts/ioi3.yaml", spec | {"metric": "probability_diff"})
+    assert checked([path])[1]["ioi3"].metric == "probability_diff"
+
+
 def test_a_folder_of_tasks_that_is_not_there_is_named(write) -> None:
     with pytest.raises(UserError, match="there is no folder no/such") as caught:
         read_study(ConfigFiles.read([write("mine.yaml", BASE | {"tasks": "no/such"})]))

@@ -66,9 +66,7 @@ class _Refused(yaml.MarkedYAMLError):
 class _PlainLoader(yaml.SafeLoader):
     """A SafeLoader without aliases, tags, dates, and keys that are no text or stand twice."""
 
-    def compose_node(
-        self, parent: yaml.Node | None, index: int | yaml.Node | None
-    ) -> yaml.Node | None:
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
             event = self.peek_event()
             raise _Refused("an alias (*name) is used", event.start_mark, "Write the value out")

@@ -8,7 +8,9 @@ from typing import Any
 
 from timelapse.circuits.graph import GraphShape
 from timelapse.errors import UserError, raise_errors
+from timelapse.files.messages import advice
 from timelapse.machine.disks import nearest
+from timelapse.models.metric import METRICS
 from timelapse.study.config_files import ConfigFiles
 from timelapse.study.study import Study, read_study
 from timelapse.tasks.spec import TaskSpec, load_spec
@@ -37,7 +39,13 @@ def checked(
         except UserError as error:
             errors.append(error)
     raise_errors(errors)
-    raise_errors([*circuit_size_errors(study), *embedded_model_errors(study, specs)])
+    raise_errors(
+        [
+            *metric_errors(specs.values()),
+            *circuit_size_errors(study),
+            *embedded_model_errors(study, specs),
+        ]
+    )
     return study, specs
 
 
@@ -60,6 +68,18 @@ def check_writable(folder: str | Path, key: str, remedy: str) -> None:
         reason = (error.strerror or str(error)).lower()
         problem = f"nothing can be written there ({reason})"
         raise UserError(existing, key, problem, remedy) from error
+
+
+def metric_errors(specs: Iterable[TaskSpec]) -> Iterator[UserError]:
+    """Where a task names a metric that there is not.
+
+    Returns:
+        Errors that name the task's file.
+    """
+    for spec in specs:
+        if spec.metric not in METRICS:
+            problem = f"there is no metric {spec.metric!r}"
+            yield UserError(spec.source, "metric", problem, advice(spec.metric, METRICS))
 
 
 def embedded_model_errors(study: Study, specs: Mapping[str, TaskSpec]) -> Iterator[UserError]:
@@ -109,7 +129,7 @@ def circuit_size_errors(study: Study) -> Iterator[UserError]:
         n_all = sum(shape.n_upstream(target) for target in shape.targets)
         if n_edges >= n_all:
             yield UserError(
-                study.source,
+                study.files.source_of(("comparison", "edges")),
                 "comparison.edges",
                 f"circuits of {n_edges} edges are asked for, and model {model.name!r} has only "
                 f"{n_all}",

@@ -1,6 +1,6 @@
 """A study: what its config says, checked, as the runs and models that the workflow works on."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -84,7 +84,7 @@ class Study:
         probes: the settings of every probe, by its name.
         figures: the options of figures that a config sets, by the figure's name.
         tasks_folder: where tasks are looked for before those that are shipped.
-        source: the files, for messages.
+        files: where all of it is said.
     """
 
     seed: int
@@ -97,9 +97,14 @@ class Study:
     probes: dict[str, ProbeSettings]
     comparison: Comparison
     films: Films
-    figures: dict[str, dict[str, Any]] = field(default_factory=dict)
-    tasks_folder: Path = Path("tasks")
-    source: str = "config"
+    figures: dict[str, dict[str, Any]]
+    tasks_folder: Path
+    files: ConfigFiles
+
+    @property
+    def source(self) -> str:
+        """The files that say it, for messages."""
+        return self.files.names
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -158,7 +163,7 @@ def read_study(files: ConfigFiles) -> Study:
         films=config.films,
         figures=_figures(config),
         tasks_folder=Path(config.tasks),
-        source=files.names,
+        files=files,
     )
 
 
