@@ -142,6 +142,19 @@ def test_files_and_values_of_the_command_line_go_before_those_before_them(write)
     assert (study.seed, list(study.runs), study.runs["first"].steps) == (6, ["first"], (0, 8, 10))
 
 
+def test_what_two_files_extend_lies_below_both(write) -> None:
+    write("config.yaml", BASE)
+    files = [write(f"{seed}.yaml", {"extends": "config.yaml", "seed": seed}) for seed in (8, 9)]
+    write("8.yaml", {"extends": "config.yaml", "seed": 8, "granularity": "checkpoint"})
+    study = read_study(ConfigFiles.read(files))
+    assert (study.seed, study.granularity) == (9, "checkpoint")
+
+
+def test_a_command_line_extends_nothing(write) -> None:
+    with pytest.raises(UserError, match="--config: extends: a file extends another"):
+        ConfigFiles.read([write("config.yaml", BASE)], {"extends": "config.yaml"})
+
+
 def test_a_study_of_ones_own_may_lie_anywhere_with_tasks_of_its_own(
     write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

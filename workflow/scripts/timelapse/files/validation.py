@@ -48,14 +48,8 @@ class StrictModel(BaseModel):
             raise mistake(problem, "Write a value, or remove the key")
         return prepared(value, field.annotation)
 
-    def __getitem__(self, key: str) -> Any:
-        return getattr(self, key)
 
-    def keys(self) -> list[str]:
-        return list(type(self).model_fields)
-
-
-Model = TypeVar("Model", bound=StrictModel)
+Checked = TypeVar("Checked", bound=StrictModel)
 
 
 def mistake(problem: str, remedy: str) -> PydanticCustomError:
@@ -79,9 +73,11 @@ class Unique:
 
 
 def _unique(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    for place, value in enumerate(values):
-        if value in values[:place]:
+    seen = set()
+    for value in values:
+        if value in seen:
             raise mistake(f"{shown(value)} stands twice in the list", "Remove one of the two")
+        seen.add(value)
     return values
 
 
@@ -97,10 +93,10 @@ Name = Annotated[
 
 
 def validate(
-    model: type[Model],
+    model: type[Checked],
     document: Mapping[str, Any],
     source_of: Callable[[Sequence[str | int]], str],
-) -> Model:
+) -> Checked:
     """Read a document as a model.
 
     Args:

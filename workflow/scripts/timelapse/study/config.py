@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, create_model, model_validator
 
 from timelapse.files.validation import Name, StrictModel, Unique, mistake
-from timelapse.probes.registry import PROBES, Comparison, Method, ProbeSettings
+from timelapse.probes.registry import PROBES, Comparison, EdgesSettings, Method, ProbeSettings
 
 Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
 Folder = Annotated[str, Field(pattern=r"^[^~$\x00-\x1f\x7f][^$\x00-\x1f\x7f]*$", max_length=1000)]
@@ -270,6 +270,13 @@ class Config(StrictModel):
     comparison: Comparison = Comparison()
     films: Films = Films()
     figures: Figures = Figures()
+
+    @property
+    def edges(self) -> EdgesSettings:
+        """How edges are scored."""
+        settings = self.probe_settings["edges"]
+        assert isinstance(settings, EdgesSettings)
+        return settings
 
     @property
     def probe_settings(self) -> dict[str, ProbeSettings]:

@@ -74,7 +74,7 @@ def _mistakes_of_run(
         yield (*here, "controls"), problem, "Name tasks that the run is not about"
     if not run.circuits:
         return
-    if config.probe_settings["edges"]["methods"][0] == "node":
+    if config.edges.methods[0] == "node":
         yield (
             ("probes", "edges", "methods"),
             "the first method is `node`, which scores nodes and no edges; circuits are made of "

@@ -13,8 +13,10 @@ TEMPLATE = "__use_yte__"
 """The key by which a file asks Snakemake to run the code in it."""
 
 REPOSITORY = Path(__file__).parents[4]
+"""Where the workflow lies, with the tasks and models that come with it."""
 
 COMMAND_LINE = "--config"
+"""How messages name what stands on the command line."""
 
 
 @dataclass(frozen=True)
@@ -73,10 +75,17 @@ class ConfigFiles:
             UserError: a file cannot be read, is no plain data, extends itself or what is not
                 there, or removes what is not there.
         """
-        layers = [layer for file in files for layer in _with_extended(Path(file), ())]
+        layers: dict[str, Layer] = {}
+        for file in files:
+            # What two files extend lies below both, and not between them.
+            for layer in _with_extended(Path(file), ()):
+                layers.setdefault(layer.name, layer)
+        if overrides and "extends" in overrides:
+            problem = "a file extends another, a command line does not"
+            raise UserError(COMMAND_LINE, "extends", problem, "Give both with --configfile")
         if overrides:
-            layers.append(Layer(COMMAND_LINE, overrides))
-        return cls.of(layers)
+            layers[COMMAND_LINE] = Layer(COMMAND_LINE, overrides)
+        return cls.of(list(layers.values()))
 
     @property
     def names(self) -> str:
