@@ -17,11 +17,10 @@ sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
 from transformer_lens.config import TransformerBridgeConfig  # noqa: E402
 
-from timelapse.activations.block_index import merged, whole  # noqa: E402
+from timelapse.activations.block_index import merge_needs, rows_in_whole_blocks  # noqa: E402
 from timelapse.activations.cache import prompt_numbers  # noqa: E402
-from timelapse.probes.sweep_cached import needs_of  # noqa: E402
+from timelapse.probes.sweep_cached import all_needs  # noqa: E402
 from timelapse.study.config_files import ConfigFiles  # noqa: E402
-from timelapse.study.jobs import MOST_TOGETHER  # noqa: E402
 from timelapse.study.study import read_study  # noqa: E402
 from timelapse.tasks.spec import load_spec  # noqa: E402
 
@@ -47,8 +46,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=64)
     arguments = parser.parse_args()
     n, workers = arguments.checkpoints, arguments.workers
-    parts = -(-n // MOST_TOGETHER)
-    jobs = {"run": TASKS * (PROBES * parts + 1), "checkpoint": TASKS * (PROBES * n + COMPARED)}
+    jobs = {"run": TASKS * (PROBES + 1), "checkpoint": TASKS * (PROBES * n + COMPARED)}
     by_ten = TASKS * (PROBES * n // 10 + COMPARED)
     report = {
         "checkpoints": n,
@@ -80,10 +78,10 @@ def activation_bytes() -> int:
         architecture="GPT2LMHeadModel",
     )  # fmt: skip
     sides = len(load_spec(ROOT / "tasks" / "ioi3.yaml").corruption_names)
-    rows = whole(study.probes["logit_diff"].prompts, study.activations.rows)
+    rows = rows_in_whole_blocks(study.probes["logit_diff"].prompts, study.activations.rows)
     numbers = sum(
         prompt_numbers(need, config, LENGTH) * (1 if need.side == "clean" else sides)
-        for need in merged(needs_of(study.probes, config))
+        for need in merge_needs(all_needs(config))
     )
     return 4 * rows * numbers
 

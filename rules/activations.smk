@@ -6,7 +6,7 @@ rule store_report:
     conda:
         "../envs/figures.yaml"
     resources:
-        **asks(REQUESTS.tables, 1),
+        **tables_of(1),
     params:
         store=STUDY.store,
         cap_gb=STUDY.activations.cap_gb,

@@ -2,17 +2,20 @@
 import os
 import sys
 
-RULES = Path(workflow.current_basedir.get_path_or_uri(True)).resolve()
-SCRIPTS = RULES.parent / "workflow" / "scripts"
+ROOT = Path(workflow.current_basedir.get_path_or_uri(True)).resolve().parent
+SCRIPTS = ROOT / "workflow" / "scripts"
 sys.path.insert(0, str(SCRIPTS))
 
-from timelapse.circuits.comparison.circuit_sets import compared_steps
+from timelapse import paths
 from timelapse.errors import UserError
 from timelapse.machine.shutdown import SNAKEMAKE
+from timelapse.models.metric import METRICS
+from timelapse.probes.registry import PROBES
 from timelapse.provenance import code_digest
+from timelapse.steps import PART, STEP, spread
 from timelapse.study.checks import check_writable, checked
-from timelapse.study.requests import Requests
-from timelapse.study.targets import results
+from timelapse.study.resources import Requests, for_attempts, settings_of
+from timelapse.study.targets import remove_stale_parts, results
 
 try:
     if workflow.is_main_process:
@@ -46,35 +49,22 @@ if workflow.is_main_process and any(Path(".snakemake/locks").glob("*.lock")):
 if not workflow.subprocess_exec:
     os.environ[SNAKEMAKE] = str(os.getpid())
 
+# Scripts read here, and not among their params, what no result depends on.
+os.environ["TIMELAPSE_STORE"] = STUDY.store
+os.environ["TIMELAPSE_CACHE_GB"] = str(STUDY.activations.cap_gb)
+
 REQUESTS = Requests(STUDY, SPECS)
+METHOD = settings_of(STUDY, "edges").methods[0]
+MOST_STEPS = max(len(run.steps) for run in STUDY.runs.values())
 
 
-def asks(request, *arguments):
-    """Memory and minutes that grow with every attempt; asked for anew when a job's input is there.
-
-    An argument may be a function of the job's wildcards.
-    """
-
-    def of(wildcards):
-        return request(*(one(wildcards) if callable(one) else one for one in arguments))
-
-    return {
-        "mem_mb": lambda wildcards, attempt: of(wildcards).mem_mb(attempt),
-        "runtime": lambda wildcards, attempt: of(wildcards).runtime(attempt),
-    }
+def run_of(wildcards):
+    return STUDY.runs[wildcards.run]
 
 
-def drawn(wildcards, shown):
-    """The steps that a picture or film stands on: those of the film, and the picture's own."""
-    return sorted({*shown, int(wildcards.get("step", 0))})
-
-
-# Scripts read here, and not among their params, what no result stands on.
-config.update(
-    store=STUDY.store,
-    activations=STUDY.activations.model_dump(),
-    probes={name: probe.model_dump() for name, probe in STUDY.probes.items()},
-)
+def tables_of(steps):
+    """Memory and minutes to read, write or draw tables of so many steps."""
+    return for_attempts(lambda wildcards: REQUESTS.tables(steps))
 
 
 onstart:
@@ -93,10 +83,16 @@ onstart:
             )
     except UserError as error:
         raise WorkflowError(str(error)) from None
+    remove_stale_parts(STUDY.runs.values(), logger.info)
+
+
+onsuccess:
+    remove_stale_parts(STUDY.runs.values(), logger.info)
 
 
 wildcard_constraints:
     run="|".join(STUDY.runs),
     task="|".join(STUDY.tasks),
     model="|".join(STUDY.models),
-    step=r"\d{6}",
+    step=STEP,
+    part=PART,

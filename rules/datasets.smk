@@ -3,16 +3,17 @@ rule expand_task:
     input:
         spec=lambda wildcards: STUDY.task_file(wildcards.task),
     output:
-        train="results/datasets/{task}/train.parquet",
-        validation="results/datasets/{task}/validation.parquet",
-        test="results/datasets/{task}/test.parquet",
+        train=paths.fill(paths.DATASET, split="train"),
+        validation=paths.fill(paths.DATASET, split="validation"),
+        test=paths.fill(paths.DATASET, split="test"),
     log:
         "logs/expand_task/{task}.log",
+    # Snakemake measures no rule whose results it shares between studies: no `benchmark:` here.
     cache: True
     conda:
         "../envs/figures.yaml"
     resources:
-        **asks(REQUESTS.tables, 3),
+        **tables_of(3),
     params:
         code=code_digest(SCRIPTS / "expand_task.py"),
         task=lambda wildcards: wildcards.task,

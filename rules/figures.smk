@@ -4,13 +4,8 @@ from timelapse.figures.films.registry import KINDS
 from timelapse.figures.overviews.registry import OVERVIEWS, pictures
 
 # A figure stands on the description of its own kind, which is among its params.
-DRAWING = code_digest(SCRIPTS / "draw_film.py", without=["figures/films/registry.py"])
-OVERVIEW_DRAWING = code_digest(
-    SCRIPTS / "draw_overview.py", without=["figures/overviews/registry.py"]
-)
-GRAPHS = [kind.name for kind in KINDS.values() if kind.is_graph]
-PICTURES = [kind.name for kind in KINDS.values() if not kind.is_graph]
-MOST_STEPS = max(len(run.steps) for run in STUDY.runs.values())
+DRAWING = code_digest(SCRIPTS / "draw_film.py")
+OVERVIEW_DRAWING = code_digest(SCRIPTS / "draw_overview.py")
 
 
 rule draw_run_overview:
@@ -20,19 +15,21 @@ rule draw_run_overview:
         ),
     output:
         report(
-            "results/runs/{run}/figures/{overview}.png",
+            paths.RUN_OVERVIEW,
             caption="../workflow/report/overview.rst",
             category="{run}",
             subcategory="all tasks",
         ),
     log:
         "logs/draw_overview/{run}-{overview}.log",
+    benchmark:
+        "logs/benchmarks/draw_overview/{run}-{overview}.tsv"
     wildcard_constraints:
         overview="|".join(name for name, one in OVERVIEWS.items() if one.of_run),
     conda:
         "../envs/figures.yaml"
     resources:
-        **asks(REQUESTS.tables, MOST_STEPS),
+        **tables_of(MOST_STEPS),
     params:
         code=OVERVIEW_DRAWING,
         overview=lambda wildcards: wildcards.overview,
@@ -54,19 +51,21 @@ rule draw_task_overview:
         ),
     output:
         report(
-            "results/runs/{run}/{task}/figures/{overview}.png",
+            paths.TASK_OVERVIEW,
             caption="../workflow/report/overview.rst",
             category="{run}",
             subcategory="{task}",
         ),
     log:
         "logs/draw_overview/{run}-{task}-{overview}.log",
+    benchmark:
+        "logs/benchmarks/draw_overview/{run}-{task}-{overview}.tsv"
     wildcard_constraints:
         overview="|".join(name for name, one in OVERVIEWS.items() if not one.of_run),
     conda:
         "../envs/figures.yaml"
     resources:
-        **asks(REQUESTS.tables, MOST_STEPS),
+        **tables_of(MOST_STEPS),
     params:
         code=OVERVIEW_DRAWING,
         overview=lambda wildcards: wildcards.overview,
@@ -81,62 +80,74 @@ rule draw_task_overview:
         "../workflow/scripts/draw_overview.py"
 
 
-for run in STUDY.runs.values():
-    shown = compared_steps(run.steps, STUDY.films.checkpoints)
-    for task in run.evaluate:
-        folder = f"results/runs/{run.name}/{task}/figures/{{figure}}"
-        # One block for all: Snakemake then knows that a film's job has drawn a frame.
-        for name, figures, outputs, log_suffix in (
-            (
-                "frame",
-                KINDS,
-                [f"{folder}/step-{{step}}.{{suffix}}"],
-                "-{step}-{suffix}",
-            ),
-            ("film", PICTURES, run.frames(folder, shown, "png"), ""),
-            ("graph_film", GRAPHS, run.frames(folder, shown, "png", "svg", "json"), ""),
-        ):
+def shown(wildcards):
+    """The steps that a film shows."""
+    return spread(run_of(wildcards).steps, STUDY.films.checkpoints)
 
-            rule:
-                name:
-                    f"draw_{name}_{run.name}-{task}"
-                input:
-                    tables=lambda wildcards, run=run, task=task, shown=shown: run.tables(
-                        KINDS[wildcards.figure].table, task, drawn(wildcards, shown)
-                    ),
-                    extras=lambda wildcards, run=run, task=task, shown=shown: [
-                        table
-                        for probe in KINDS[wildcards.figure].extras
-                        for table in run.tables(probe, task, drawn(wildcards, shown))
-                    ],
-                    win_rates=lambda wildcards, run=run, task=task, shown=shown: run.tables(
-                        "win_rate", task, drawn(wildcards, shown)
-                    ),
-                output:
-                    outputs,
-                log:
-                    f"logs/draw_{name}/{run.name}-{task}-{{figure}}{log_suffix}.log",
-                wildcard_constraints:
-                    figure="|".join(figures),
-                    step="|".join(run.step_names),
-                    suffix="png" if name == "film" else "png|svg|json",
-                conda:
-                    "../envs/figures.yaml"
-                resources:
-                    **asks(REQUESTS.tables, len(shown)),
-                params:
-                    code=DRAWING,
-                    run=run.name,
-                    task=task,
-                    kind=lambda wildcards: repr(KINDS[wildcards.figure]),
-                    options=lambda wildcards: STUDY.figures.get(wildcards.figure, {}),
-                message:
-                    f"Drawing {{wildcards.figure}} of run {run.name} on {task}"
-                script:
-                    "../workflow/scripts/draw_film.py"
 
-        workflow.ruleorder(
-            f"draw_frame_{run.name}-{task}",
-            f"draw_film_{run.name}-{task}",
-            f"draw_graph_film_{run.name}-{task}",
-        )
+def drawn(wildcards):
+    """The steps that a picture's scales are fixed over: those of the film, and its own."""
+    own = [int(wildcards.step)] if "step" in wildcards.keys() else []
+    return sorted({*shown(wildcards), *own})
+
+
+def drawn_from(table):
+    """The files of a table that a picture is drawn from."""
+    return lambda wildcards: [
+        file
+        for name in table(KINDS[wildcards.film])
+        for file in run_of(wildcards).tables(name, wildcards.task, drawn(wildcards))
+    ]
+
+
+def drawing(wildcards):
+    """All that a film or one of its frames depends on besides its tables."""
+    return {
+        "film": wildcards.film,
+        "run": wildcards.run,
+        "task": wildcards.task,
+        "steps": drawn(wildcards),
+        "declaration": repr(KINDS[wildcards.film]),
+        "options": STUDY.figures.get(wildcards.film, {}),
+        "code": DRAWING,
+    }
+
+
+rule draw_frame:
+    input:
+        tables=drawn_from(lambda kind: [kind.table]),
+        extras=drawn_from(lambda kind: kind.extras),
+        win_rates=drawn_from(lambda kind: ["win_rate"]),
+    output:
+        paths.FRAME,
+    log:
+        "logs/draw_frame/{run}-{task}-{film}-{step}-{suffix}.log",
+    benchmark:
+        "logs/benchmarks/draw_frame/{run}-{task}-{film}-{step}-{suffix}.tsv"
+    wildcard_constraints:
+        film="|".join(KINDS),
+        suffix="png|svg|json",
+    conda:
+        "../envs/figures.yaml"
+    resources:
+        **tables_of(MOST_STEPS),
+    params:
+        job=drawing,
+    message:
+        "Drawing step {wildcards.step} of {wildcards.film} of run {wildcards.run} on {wildcards.task}"
+    script:
+        "../workflow/scripts/draw_film.py"
+
+
+# The job also writes the film's frames beside it.
+use rule draw_frame as draw_film with:
+    output:
+        paths.FILM,
+    log:
+        "logs/draw_film/{run}-{task}-{film}.log",
+    benchmark:
+        "logs/benchmarks/draw_film/{run}-{task}-{film}.tsv"
+    wildcard_constraints:
+        film="|".join(KINDS),
+    message:
+        "Drawing {wildcards.film} of run {wildcards.run} on {wildcards.task}"

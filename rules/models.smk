@@ -1,5 +1,4 @@
-# Models and their fine-tuning: results/models/{model}, results/runs/{run}/checkpoints/step-{step}.
-
+# Models and their fine-tuning: results/models/{model}, results/runs/{run}/checkpoints.
 EMBEDDED = [model.name for model in STUDY.models.values() if model.source == "embedded"]
 FETCHED = [model.name for model in STUDY.models.values() if model.source != "embedded"]
 
@@ -14,16 +13,18 @@ rule train_embedded:
             STUDY.task_file(task) for task in STUDY.models[wildcards.model].mixture
         ],
     output:
-        directory("results/models/{model}"),
+        directory(paths.MODEL),
     log:
         "logs/train_embedded/{model}.log",
+    benchmark:
+        "logs/benchmarks/train_embedded/{model}.tsv"
     wildcard_constraints:
         model="|".join(EMBEDDED) or "(?!)",
     conda:
         "../envs/torch.yaml"
     threads: 2
     resources:
-        **asks(REQUESTS.training, lambda wildcards: wildcards.model),
+        **for_attempts(lambda wildcards: REQUESTS.training(wildcards.model)),
         gpu=1,
     params:
         code=code_digest(SCRIPTS / "train_embedded.py"),
@@ -39,15 +40,17 @@ rule fetch_model:
     input:
         model=lambda wildcards: STUDY.models[wildcards.model].files,
     output:
-        directory("results/models/{model}"),
+        directory(paths.MODEL),
     log:
         "logs/fetch_model/{model}.log",
+    benchmark:
+        "logs/benchmarks/fetch_model/{model}.tsv"
     wildcard_constraints:
         model="|".join(FETCHED) or "(?!)",
     conda:
         "../envs/torch.yaml"
     resources:
-        **asks(REQUESTS.fetching, lambda wildcards: wildcards.model),
+        **for_attempts(lambda wildcards: REQUESTS.fetching(wildcards.model)),
     params:
         code=code_digest(SCRIPTS / "fetch_model.py"),
         model=lambda wildcards: STUDY.models[wildcards.model].params,
@@ -57,31 +60,30 @@ rule fetch_model:
         "../workflow/scripts/fetch_model.py"
 
 
-for run in STUDY.runs.values():
-
-    rule:
-        name:
-            f"finetune_{run.name}"
-        input:
-            model=f"results/models/{run.model}",
-            dataset=f"results/datasets/{run.task}/train.parquet",
-        output:
-            # First, for it is looked up most often, and in this order.
-            training=run.training_table,
-            checkpoints=[directory(folder) for folder in run.checkpoints],
-        log:
-            f"logs/finetune/{run.name}.log",
-        conda:
-            "../envs/torch.yaml"
-        threads: 2
-        resources:
-            **asks(REQUESTS.finetuning, run),
-            gpu=1,
-        params:
-            code=code_digest(SCRIPTS / "finetune.py"),
-            training=run.training,
-            tf32=STUDY.compute.tf32,
-        message:
-            f"Fine-tuning {run.model} on {run.task}: run {run.name}"
-        script:
-            "../workflow/scripts/finetune.py"
+rule finetune:
+    input:
+        model=lambda wildcards: paths.fill(paths.MODEL, model=run_of(wildcards).model),
+        dataset=lambda wildcards: paths.fill(
+            paths.DATASET, task=run_of(wildcards).task, split="train"
+        ),
+    output:
+        training=paths.TRAINING,
+        checkpoints=directory(paths.CHECKPOINTS),
+    log:
+        "logs/finetune/{run}.log",
+    benchmark:
+        "logs/benchmarks/finetune/{run}.tsv"
+    conda:
+        "../envs/torch.yaml"
+    threads: 2
+    resources:
+        **for_attempts(lambda wildcards: REQUESTS.finetuning(wildcards.run)),
+        gpu=1,
+    params:
+        code=code_digest(SCRIPTS / "finetune.py"),
+        training=lambda wildcards: run_of(wildcards).training,
+        tf32=STUDY.compute.tf32,
+    message:
+        "Fine-tuning for run {wildcards.run}"
+    script:
+        "../workflow/scripts/finetune.py"

@@ -1,208 +1,240 @@
-# Measurements of every checkpoint on every evaluated task. STUDY.jobs says how they are cut into
-# jobs: one per run, task and probe (some, if the run is long), or one for each of its checkpoints.
-KEPT = {key: getattr(STUDY.activations, key) for key in ("dtype", "rows")}
+# Measurements of checkpoints on tasks. Every probe of timelapse/probes/registry.py has its rule
+# here; a job measures the checkpoints of a part and writes a file for each table.
+CACHED = "timelapse.probes.sweep_cached:CachedActivations"
 
-for jobs in STUDY.jobs:
 
-    rule:
-        name:
-            f"win_rate_{jobs.name}"
-        input:
-            **jobs.measured,
-            dataset=f"results/datasets/{jobs.task}/test.parquet",
-        output:
-            tables=jobs.tables("win_rate"),
-        log:
-            jobs.log("win_rate"),
-        wildcard_constraints:
-            step=jobs.constraint,
-        conda:
-            "../envs/torch.yaml"
-        threads: 1
-        resources:
-            **asks(
-                REQUESTS.probe, "win_rate", jobs.run, jobs.task, len(jobs.checkpoints)
-            ),
-            gpu=1,
-        params:
-            code=code_digest(SCRIPTS / "win_rate.py"),
-            task=jobs.task,
-            compute=STUDY.compute.model_dump(),
-            probe=STUDY.probes["win_rate"].model_dump(),
-        message:
-            f"Measuring the win rate of {jobs.said}"
-        script:
-            "../workflow/scripts/win_rate.py"
+def filled(probe):
+    """The files of the tables that a probe fills in this study."""
+    settings = settings_of(STUDY, probe)
+    return {name: paths.table(name) for name in PROBES[probe].filled(settings)}
 
-    rule:
-        name:
-            f"logit_diff_{jobs.name}"
-        input:
-            **jobs.measured,
-            dataset=f"results/datasets/{jobs.task}/test.parquet",
-        output:
-            tables=jobs.tables("logit_diff"),
-        log:
-            jobs.log("logit_diff"),
-        wildcard_constraints:
-            step=jobs.constraint,
-        conda:
-            "../envs/torch.yaml"
-        threads: 1
-        resources:
-            **asks(
-                REQUESTS.probe,
-                "logit_diff",
-                jobs.run,
-                jobs.task,
-                len(jobs.checkpoints),
-            ),
-            gpu=1,
-        params:
-            code=code_digest(SCRIPTS / "logit_diff.py"),
-            task=jobs.task,
-            compute=STUDY.compute.model_dump(),
-            probe=STUDY.probes["logit_diff"].model_dump(),
-            activations=KEPT,
-        message:
-            f"Decomposing the logit difference of {jobs.said}"
-        script:
-            "../workflow/scripts/logit_diff.py"
 
-    rule:
-        name:
-            f"patching_{jobs.name}"
-        input:
-            **jobs.measured,
-            dataset=f"results/datasets/{jobs.task}/test.parquet",
-        output:
-            tables=jobs.tables("patching"),
-        log:
-            jobs.log("patching"),
-        wildcard_constraints:
-            step=jobs.constraint,
-        conda:
-            "../envs/torch.yaml"
-        threads: 1
-        resources:
-            **asks(
-                REQUESTS.probe, "patching", jobs.run, jobs.task, len(jobs.checkpoints)
-            ),
-            gpu=1,
-        params:
-            code=code_digest(SCRIPTS / "patching.py"),
-            task=jobs.task,
-            compute=STUDY.compute.model_dump(),
-            probe=STUDY.probes["patching"].model_dump(),
-            corruptions=SPECS[jobs.task].corruption_names,
-        message:
-            f"Patching clean activations into corrupted prompts: {jobs.said}"
-        script:
-            "../workflow/scripts/patching.py"
+def measuring(probe):
+    """Memory and minutes of a probe's jobs."""
 
-    rule:
-        name:
-            f"attention_{jobs.name}"
-        input:
-            **jobs.measured,
-            first=jobs.run.checkpoints[0],
-            dataset=f"results/datasets/{jobs.task}/test.parquet",
-        output:
-            **jobs.whole_patterns(STUDY.probes),
-            attention=jobs.tables("attention"),
-            attention_change=jobs.tables("attention_change"),
-        log:
-            jobs.log("attention"),
-        wildcard_constraints:
-            step=jobs.constraint,
-        conda:
-            "../envs/torch.yaml"
-        threads: 1
-        resources:
-            **asks(
-                REQUESTS.probe, "attention", jobs.run, jobs.task, len(jobs.checkpoints)
-            ),
-            gpu=1,
-        params:
-            code=code_digest(SCRIPTS / "attention.py"),
-            task=jobs.task,
-            compute=STUDY.compute.model_dump(),
-            probe=STUDY.probes["attention"].model_dump(),
-            activations=KEPT,
-            seed=STUDY.seed,
-        message:
-            f"Reading the attention of {jobs.said}"
-        script:
-            "../workflow/scripts/attention.py"
+    def request(wildcards):
+        run = run_of(wildcards)
+        steps = run.part(probe, wildcards.task, wildcards.part).steps
+        return REQUESTS.probe(probe, run, wildcards.task, len(steps))
 
-    rule:
-        name:
-            f"head_roles_{jobs.name}"
-        input:
-            **jobs.measured,
-            dataset=f"results/datasets/{jobs.task}/test.parquet",
-        output:
-            tables=jobs.tables("head_roles"),
-        log:
-            jobs.log("head_roles"),
-        wildcard_constraints:
-            step=jobs.constraint,
-        conda:
-            "../envs/torch.yaml"
-        threads: 1
-        resources:
-            **asks(
-                REQUESTS.probe,
-                "head_roles",
-                jobs.run,
-                jobs.task,
-                len(jobs.checkpoints),
-            ),
-            gpu=1,
-        params:
-            code=code_digest(SCRIPTS / "head_roles.py"),
-            task=jobs.task,
-            compute=STUDY.compute.model_dump(),
-            probe=STUDY.probes["head_roles"].model_dump(),
-            activations=KEPT,
-            seed=STUDY.seed,
-        message:
-            f"Scoring the heads of {jobs.said}"
-        script:
-            "../workflow/scripts/head_roles.py"
+    return for_attempts(request)
 
-    rule:
-        name:
-            f"logit_lens_{jobs.name}"
-        input:
-            **jobs.measured,
-            dataset=f"results/datasets/{jobs.task}/test.parquet",
-        output:
-            logit_lens=jobs.tables("logit_lens"),
-            logit_lens_top=jobs.tables("logit_lens_top"),
-        log:
-            jobs.log("logit_lens"),
-        wildcard_constraints:
-            step=jobs.constraint,
-        conda:
-            "../envs/torch.yaml"
-        threads: 1
-        resources:
-            **asks(
-                REQUESTS.probe,
-                "logit_lens",
-                jobs.run,
-                jobs.task,
-                len(jobs.checkpoints),
-            ),
-            gpu=1,
-        params:
-            code=code_digest(SCRIPTS / "logit_lens.py"),
-            task=jobs.task,
-            compute=STUDY.compute.model_dump(),
-            probe=STUDY.probes["logit_lens"].model_dump(),
-            activations=KEPT,
-        message:
-            f"Reading the layers of {jobs.said}"
-        script:
-            "../workflow/scripts/logit_lens.py"
+
+def measurement(probe):
+    """All that a probe's tables depend on besides its input; `sweep.Measurement` and the code."""
+    declared, settings = PROBES[probe], settings_of(STUDY, probe)
+    sources = [declared.function, declared.prepare, declared.needs]
+    sources += [CACHED] if declared.needs else []
+    common = {
+        "probe": probe,
+        "settings": settings.model_dump(mode="json"),
+        "seed": STUDY.seed,
+        "compute": STUDY.compute.model_dump(),
+        "code": code_digest(
+            SCRIPTS / "probe.py", *filter(None, sources), *declared.code(settings)
+        ),
+    }
+    if declared.needs:
+        kept = ("dtype", "rows")
+        common["activations"] = {key: getattr(STUDY.activations, key) for key in kept}
+    if declared.reads:
+        common["method"] = METHOD
+
+    def of_job(wildcards):
+        run, task = run_of(wildcards), wildcards.task
+        job = {
+            **common,
+            "task": task,
+            "steps": run.part(probe, task, wildcards.part).steps,
+            "first": run.steps[0],
+            "corruptions": SPECS[task].corruption_names,
+        }
+        if declared.compared:
+            job["compared"] = run.compared
+        if probe == "edges" and task in run.controls:
+            job["settings"] = {**common["settings"], "methods": [METHOD]}
+        return job
+
+    return of_job
+
+
+def circuits_of_all_tasks(wildcards):
+    """The edges of the checkpoints that are compared, on every task of their run."""
+    run = run_of(wildcards)
+    return [
+        file
+        for task in run.evaluate
+        for file in run.tables("edges", task, run.compared)
+    ]
+
+
+def samples_of_part(wildcards):
+    """The edges of a part's checkpoints prompt by prompt."""
+    run = run_of(wildcards)
+    steps = run.part("transfer", wildcards.task, wildcards.part).steps
+    return run.tables("edge_samples", wildcards.task, steps)
+
+
+# What the rules below have in common; by itself it makes nothing.
+rule measure:
+    input:
+        checkpoints=paths.CHECKPOINTS,
+        dataset=paths.fill(paths.DATASET, split="test"),
+    conda:
+        "../envs/torch.yaml"
+    threads: 1
+    script:
+        "../workflow/scripts/probe.py"
+
+
+use rule measure as win_rate with:
+    output:
+        **filled("win_rate"),
+    log:
+        "logs/win_rate/{run}-{task}-{part}.log",
+    benchmark:
+        "logs/benchmarks/win_rate/{run}-{task}-{part}.tsv"
+    resources:
+        **measuring("win_rate"),
+        gpu=1,
+    params:
+        job=measurement("win_rate"),
+    message:
+        "Measuring the win rate of run {wildcards.run} on {wildcards.task}: {wildcards.part}"
+
+
+use rule measure as logit_diff with:
+    output:
+        **filled("logit_diff"),
+    log:
+        "logs/logit_diff/{run}-{task}-{part}.log",
+    benchmark:
+        "logs/benchmarks/logit_diff/{run}-{task}-{part}.tsv"
+    resources:
+        **measuring("logit_diff"),
+        gpu=1,
+    params:
+        job=measurement("logit_diff"),
+    message:
+        "Decomposing the logit difference of run {wildcards.run} on {wildcards.task}: {wildcards.part}"
+
+
+use rule measure as patching with:
+    output:
+        **filled("patching"),
+    log:
+        "logs/patching/{run}-{task}-{part}.log",
+    benchmark:
+        "logs/benchmarks/patching/{run}-{task}-{part}.tsv"
+    resources:
+        **measuring("patching"),
+        gpu=1,
+    params:
+        job=measurement("patching"),
+    message:
+        "Patching clean activations into corrupted prompts: run {wildcards.run} on {wildcards.task}: {wildcards.part}"
+
+
+use rule measure as attention with:
+    output:
+        **filled("attention"),
+    log:
+        "logs/attention/{run}-{task}-{part}.log",
+    benchmark:
+        "logs/benchmarks/attention/{run}-{task}-{part}.tsv"
+    resources:
+        **measuring("attention"),
+        gpu=1,
+    params:
+        job=measurement("attention"),
+    message:
+        "Reading the attention of run {wildcards.run} on {wildcards.task}: {wildcards.part}"
+
+
+use rule measure as head_roles with:
+    output:
+        **filled("head_roles"),
+    log:
+        "logs/head_roles/{run}-{task}-{part}.log",
+    benchmark:
+        "logs/benchmarks/head_roles/{run}-{task}-{part}.tsv"
+    resources:
+        **measuring("head_roles"),
+        gpu=1,
+    params:
+        job=measurement("head_roles"),
+    message:
+        "Scoring the heads of run {wildcards.run} on {wildcards.task}: {wildcards.part}"
+
+
+use rule measure as logit_lens with:
+    output:
+        **filled("logit_lens"),
+    log:
+        "logs/logit_lens/{run}-{task}-{part}.log",
+    benchmark:
+        "logs/benchmarks/logit_lens/{run}-{task}-{part}.tsv"
+    resources:
+        **measuring("logit_lens"),
+        gpu=1,
+    params:
+        job=measurement("logit_lens"),
+    message:
+        "Reading the layers of run {wildcards.run} on {wildcards.task}: {wildcards.part}"
+
+
+use rule measure as edges with:
+    output:
+        **filled("edges"),
+    log:
+        "logs/edges/{run}-{task}-{part}.log",
+    benchmark:
+        "logs/benchmarks/edges/{run}-{task}-{part}.tsv"
+    resources:
+        **measuring("edges"),
+        gpu=1,
+    params:
+        job=measurement("edges"),
+    message:
+        "Scoring the edges of run {wildcards.run} on {wildcards.task}: {wildcards.part}"
+
+
+use rule measure as faithfulness with:
+    input:
+        checkpoints=paths.CHECKPOINTS,
+        dataset=paths.fill(paths.DATASET, split="validation"),
+        edges=paths.table("edges"),
+    output:
+        **filled("faithfulness"),
+    log:
+        "logs/faithfulness/{run}-{task}-{part}.log",
+    benchmark:
+        "logs/benchmarks/faithfulness/{run}-{task}-{part}.tsv"
+    resources:
+        **measuring("faithfulness"),
+        gpu=1,
+    params:
+        job=measurement("faithfulness"),
+    message:
+        "Measuring how faithful circuits are: run {wildcards.run} on {wildcards.task}: {wildcards.part}"
+
+
+use rule measure as transfer with:
+    input:
+        checkpoints=paths.CHECKPOINTS,
+        dataset=paths.fill(paths.DATASET, split="validation"),
+        edges=circuits_of_all_tasks,
+        edge_samples=samples_of_part,
+    output:
+        **filled("transfer"),
+    log:
+        "logs/transfer/{run}-{task}-{part}.log",
+    benchmark:
+        "logs/benchmarks/transfer/{run}-{task}-{part}.tsv"
+    resources:
+        **measuring("transfer"),
+        gpu=1,
+    params:
+        job=measurement("transfer"),
+    message:
+        "Running circuits in other checkpoints: run {wildcards.run} on {wildcards.task}: {wildcards.part}"

@@ -1,45 +1,51 @@
-# What a run has come to: in words, and as pages of `snakemake --report`.
-for run in STUDY.runs.values():
-    everyone = [run, *(STUDY.runs[repeat] for repeat in run.repeats)]
+# What has become of a run: in words, and as pages of `snakemake --report`.
+def with_repeats(wildcards):
+    """The run and those that are like it but for the seed."""
+    run = run_of(wildcards)
+    return [run, *(STUDY.runs[repeat] for repeat in run.repeats)]
 
-    rule:
-        name:
-            f"summarise_{run.name}"
-        input:
-            comparisons=[
-                f"results/runs/{one.name}/{task}/comparison.parquet"
-                for one in everyone
-                for task in one.evaluate
-            ],
-            heads=[
-                f"results/runs/{one.name}/{task}/heads.parquet"
-                for one in everyone
-                for task in one.evaluate
-            ],
-            win_rates=[
-                table
-                for one in everyone
-                for task in one.evaluate
-                for table in one.tables("win_rate", task)
-            ],
-        output:
-            table=f"results/runs/{run.name}/summary.parquet",
-            text=report(
-                f"results/runs/{run.name}/summary.md",
-                caption="../workflow/report/summary.rst",
-                category=run.name,
-            ),
-        log:
-            f"logs/summarise/{run.name}.log",
-        conda:
-            "../envs/figures.yaml"
-        resources:
-            **asks(REQUESTS.tables, len(run.steps)),
-        params:
-            code=code_digest(SCRIPTS / "summarise.py"),
-            run=run.name,
-            task=run.task,
-        message:
-            f"Summarising run {run.name}"
-        script:
-            "../workflow/scripts/summarise.py"
+
+def of_repeats(pattern):
+    """The files of a task of a run and its repeats."""
+    return lambda wildcards: [
+        paths.fill(pattern, run=run.name, task=task)
+        for run in with_repeats(wildcards)
+        for task in run.evaluate
+    ]
+
+
+rule summarise:
+    input:
+        comparisons=of_repeats(paths.COMPARISON),
+        heads=of_repeats(paths.HEADS),
+        win_rates=lambda wildcards: [
+            table
+            for run in with_repeats(wildcards)
+            for task in run.evaluate
+            for table in run.tables("win_rate", task)
+        ],
+    output:
+        table=paths.SUMMARY,
+        text=report(
+            paths.SUMMARY_TEXT,
+            caption="../workflow/report/summary.rst",
+            category="{run}",
+        ),
+    log:
+        "logs/summarise/{run}.log",
+    benchmark:
+        "logs/benchmarks/summarise/{run}.tsv"
+    conda:
+        "../envs/figures.yaml"
+    resources:
+        **tables_of(MOST_STEPS),
+    params:
+        job=lambda wildcards, code=code_digest(SCRIPTS / "summarise.py"): {
+            "run": wildcards.run,
+            "task": run_of(wildcards).task,
+            "code": code,
+        },
+    message:
+        "Summarising run {wildcards.run}"
+    script:
+        "../workflow/scripts/summarise.py"

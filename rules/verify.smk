@@ -6,10 +6,10 @@ rule verify:
     conda:
         "../envs/figures.yaml"
     resources:
-        **asks(REQUESTS.tables, MOST_STEPS),
+        **tables_of(MOST_STEPS),
     params:
         frames={
-            run.name: len(compared_steps(run.steps, STUDY.films.checkpoints))
+            run.name: len(spread(run.steps, STUDY.films.checkpoints))
             for run in STUDY.runs.values()
         },
         configfiles=[

@@ -14,12 +14,12 @@ ALLOWED = {
     "tasks": {"files"},
     "models": {"files", "tasks"},
     "activations": {"files", "machine", "models", "tasks"},
-    "circuits": {"activations", "files", "models", "tasks"},
+    "circuits": {"activations", "files", "models", "probes", "tasks"},
     "probes": {"activations", "files", "models", "tasks"},
     # Of circuits the graph alone, which needs no model.
     "study": {"circuits", "files", "machine", "models", "probes", "tasks"},
     "figures": {"circuits", "files", "study"},  # likewise; of the study where tables lie
-    "verification": {"files", "models", "tasks"},
+    "verification": {"files", "models", "probes", "tasks"},
 }
 
 

@@ -13,29 +13,23 @@ def main(smk):
     from timelapse.circuits.edge_samples import EdgeSamples
     from timelapse.circuits.score_tables import ScoredEdges
     from timelapse.files.parquet import read, write
+    from timelapse.paths import tables_of
 
-    def opened(paths, tasks):
-        """The samples of each task; their files are listed task by task."""
-        each = len(paths) // max(1, len(tasks))
+    job = smk.params.job
+    task, comparison = job["task"], job["comparison"]
+    names = ("edges", "checkpoints", "resamples", "splits")
+    settings = ComparisonSettings(**{name: comparison[name] for name in names}, seed=job["seed"])
+    shape = ScoredEdges.read(smk.input.edges).shape
+
+    def opened(files):
         return {
-            name: EdgeSamples.open(
-                paths[number * each : (number + 1) * each], smk.params.method, len(shape.edges)
-            )
-            for number, name in enumerate(tasks)
+            name: EdgeSamples.open(paths, job["method"], len(shape.edges))
+            for (name, _), paths in tables_of(files).items()
         }
 
-    settings = ComparisonSettings(
-        **{
-            name: smk.params.comparison[name]
-            for name in ("edges", "checkpoints", "resamples", "splits")
-        },
-        seed=smk.params.seed,
-    )
-    task = smk.params.task
-    shape = ScoredEdges.read(smk.input.edges).shape
-    samples = opened(smk.input.edge_samples, [task])
-    others = opened(smk.input.other_samples, smk.params.others)
-    controls = opened(smk.input.control_samples, smk.params.controls)
+    samples = opened(smk.input.edge_samples)
+    others = opened(smk.input.other_samples)
+    controls = opened(smk.input.control_samples)
     compared = compare(task, samples | others, shape, settings, controls)
     transfer = [read(path, compared.schema).cast(compared.schema) for path in smk.input.transfer]
     write(pa.concat_tables([compared, *transfer]), Path(smk.output.comparison))

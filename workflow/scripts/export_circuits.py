@@ -8,21 +8,28 @@ from job import start
 def main(smk):
     from timelapse.circuits.export import Circuit, graphml, importances, width
     from timelapse.circuits.score_tables import ScoredEdges
+    from timelapse.paths import step_folder
+    from timelapse.steps import step_name
 
+    job, folder = smk.params.job, Path(smk.output.circuits)
     scored = ScoredEdges.read(smk.input.edges)
-    d_model = width(Path(smk.input.checkpoint, "config.json"))
-    outputs = zip(scored.steps, smk.output.graphml, smk.output.importances, strict=True)
-    for step, graph, scores in outputs:
-        circuit = Circuit.strongest(scored, step, smk.params.method, smk.params.edges)
+    first = step_folder(smk.input.checkpoints, scored.steps[0])
+    d_model = width(first / "config.json")
+    folder.mkdir()
+    for step in scored.steps:
+        circuit = Circuit.strongest(scored, step, job["method"], job["edges"])
         about = {
-            "run": smk.params.run,
-            "task": smk.params.task,
+            "run": job["run"],
+            "task": job["task"],
             "step": step,
-            "method": smk.params.method,
-            "chosen_edges": smk.params.edges,
+            "method": job["method"],
+            "chosen_edges": job["edges"],
         }
-        Path(graph).write_text(graphml(circuit, about), encoding="utf-8")
-        Path(scores).write_text(importances(circuit, d_model), encoding="utf-8")
+        name = f"step-{step_name(step)}"
+        text = graphml(circuit, about)
+        (folder / f"{name}.graphml").write_text(text, encoding="utf-8")
+        text = importances(circuit, d_model)
+        (folder / f"{name}.importances.json").write_text(text, encoding="utf-8")
 
 
 if "snakemake" in globals():

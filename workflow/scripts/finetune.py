@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from job import start
+from job import start, store
 
 
 def main(smk):
@@ -14,14 +14,15 @@ def main(smk):
     from timelapse.models.device import Device
     from timelapse.models.finetuning import finetune
     from timelapse.models.training_store import TrainingFolder, training_key
+    from timelapse.paths import step_folder
 
     torch.set_num_threads(smk.threads)
     training, base, dataset = smk.params.training, Path(smk.input.model), Path(smk.input.dataset)
     steps = tuple(training["steps"])
-    published = dict(zip(steps, map(Path, smk.output.checkpoints), strict=True))
+    checkpoints = Path(smk.output.checkpoints)
     Device.for_training(smk.params.tf32)
     key = training_key([dataset], [training, checksums(base), smk.params.code])
-    folder = TrainingFolder(Path(smk.config["store"]), smk.wildcards.get("run", "run"), key)
+    folder = TrainingFolder(store(), smk.wildcards.run, key)
     table = finetune(
         base,
         dataset,
@@ -29,7 +30,7 @@ def main(smk):
         steps,
         training["seed"],
         folder,
-        keep=lambda step, checkpoint: publish(checkpoint, published[step]),
+        keep=lambda step, checkpoint: publish(checkpoint, step_folder(checkpoints, step)),
     )
     write(table, smk.output.training)
     folder.finish()

@@ -32,10 +32,20 @@ def start(main: Callable[[Any], None], smk: Any) -> None:
         from timelapse.errors import UserError
         from timelapse.machine.disks import disk_error
 
-        written = [*smk.output, smk.config["store"]]
+        written = [*smk.output, store()]
         told = error if isinstance(error, UserError) else disk_error(error, written)
         _leave(log, f"error: {told}\n" if told else traceback.format_exc())
         sys.exit(1)
+
+
+def store() -> Path:
+    """The study's folder for what must survive a killed job and what jobs share."""
+    return Path(os.environ["TIMELAPSE_STORE"])
+
+
+def cache_gb() -> float:
+    """How large the activations in the store may get, in 10^9 bytes."""
+    return float(os.environ["TIMELAPSE_CACHE_GB"])
 
 
 def _set_up(smk: Any) -> None:

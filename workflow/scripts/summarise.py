@@ -10,8 +10,9 @@ def main(smk):
     from timelapse.circuits.summary_markdown import summary_text
     from timelapse.files.parquet import write
 
-    runs = collect(smk.params.task, smk.input.comparisons, smk.input.heads, smk.input.win_rates)
-    run = runs.pop(smk.params.run)
+    job = smk.params.job
+    runs = collect(job["task"], smk.input.comparisons, smk.input.heads, smk.input.win_rates)
+    run = runs.pop(job["run"])
     write(summary_table([run, *runs.values()]), smk.output.table)
     Path(smk.output.text).write_text(summary_text(run, runs.values()), encoding="utf-8")
 

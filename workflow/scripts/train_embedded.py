@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from job import start
+from job import start, store
 
 
 def main(smk):
@@ -21,7 +21,7 @@ def main(smk):
     texts = {path.parent.name: read_texts(path) for path in map(Path, smk.input.datasets)}
     Device.for_training(smk.params.tf32)
     key = training_key(map(Path, files), [model, smk.params.code])
-    folder = TrainingFolder(Path(smk.config["store"]), smk.wildcards.model, key)
+    folder = TrainingFolder(store(), smk.wildcards.model, key)
     train_embedded(
         model["settings"],
         sorted(words),

@@ -98,6 +98,6 @@ def write_samples(folder: Path, steps: Mapping[int, Scores]) -> list[Path]:
 
 def _write(folder: Path, step: int, table: pa.Table) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"step-{step:06d}.parquet"
+    path = folder / f"{step:06d}.parquet"
     pq.write_table(table, path)
     return path

@@ -48,35 +48,25 @@ def test_prompts_are_matched_by_their_row_in_the_dataset(tmp_path: Path) -> None
 def test_some_of_the_steps(tmp_path: Path) -> None:
     samples = EdgeSamples.open(write_samples(tmp_path, STEPS), "EAP", 7)
     assert samples.at([8]).steps == (8,)
-    with pytest.raises(UserError, match=r"step-000004.parquet: .*There are 0, 8"):
+    with pytest.raises(UserError, match=r"edge_samples: .*step 4 .*There are 0, 8"):
         samples.at([4])
 
 
-def test_files_of_other_steps_than_the_first_are_read_when_asked_for(tmp_path: Path) -> None:
+def test_a_damaged_file_is_named_before_any_score_is_used(tmp_path: Path) -> None:
     paths = write_samples(tmp_path, STEPS)
-    content = paths[1].read_bytes()
-    paths[1].write_bytes(content[:100])
-    samples = EdgeSamples.open(reversed(paths), "EAP", 7)
-    assert samples.steps == (0, 8)
+    paths[1].write_bytes(paths[1].read_bytes()[:100])
     with pytest.raises(UserError, match=f"{paths[1]}: not a readable Parquet file"):
-        samples.pooled(8)
-    paths[1].write_bytes(content)
-    assert samples.pooled(8).shape == (5, 7)
+        EdgeSamples.open(reversed(paths), "EAP", 7)
 
 
-def test_a_table_of_another_step_than_its_name_says_is_told_with_the_file(tmp_path: Path) -> None:
+def test_a_file_may_hold_several_steps(tmp_path: Path) -> None:
     paths = write_samples(tmp_path, STEPS)
-    moved = paths[1].rename(tmp_path / "step-000004.parquet")
-    samples = EdgeSamples.open([paths[0], moved], "EAP", 7)
-    with pytest.raises(UserError, match=f"{moved}: step: the table is of another step"):
-        samples.pooled(4)
-
-
-def test_a_file_that_is_not_called_after_a_step_is_refused(tmp_path: Path) -> None:
-    (path,) = write_samples(tmp_path, {0: STEPS[0]})
-    renamed = path.rename(tmp_path / "samples.parquet")
-    with pytest.raises(UserError, match=f"{renamed}: the file's name does not say"):
-        EdgeSamples.open([renamed], "EAP", 7)
+    both = tmp_path / "000000-000008.parquet"
+    pq.write_table(pa.concat_tables(pq.read_table(path) for path in paths), both)
+    together, apart = (EdgeSamples.open(files, "EAP", 7) for files in ([both], paths))
+    assert together.steps == (0, 8)
+    for step in (0, 8):
+        assert np.array_equal(together.pooled(step), apart.pooled(step))
 
 
 def test_other_prompts_than_at_the_first_step_are_told_with_the_file(tmp_path: Path) -> None:

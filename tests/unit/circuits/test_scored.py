@@ -107,7 +107,7 @@ def test_another_graph_than_the_first_is_told_with_its_file(tmp_path: Path) -> N
 
 def test_a_missing_step_names_the_file_that_it_should_be_in(tmp_path: Path) -> None:
     scored = ScoredEdges.read(write_edges(tmp_path, SHAPE, STEPS))
-    with pytest.raises(UserError, match=r"edges/step-000016.parquet: .*There are 0, 8"):
+    with pytest.raises(UserError, match=r"edges: .*step 16 .*There are 0, 8"):
         scored.scores(16, "first", "EAP")
 
 
@@ -116,7 +116,7 @@ def test_a_missing_method_or_corruption_names_the_file(
     tmp_path: Path, corruption: str, method: str
 ) -> None:
     scored = ScoredEdges.read(write_edges(tmp_path, SHAPE, STEPS))
-    with pytest.raises(UserError, match=r"step-000008.parquet: .*EAP under first"):
+    with pytest.raises(UserError, match=r"000008.parquet: .*EAP under first"):
         scored.scores(8, corruption, method)
 
 

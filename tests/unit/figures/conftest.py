@@ -65,7 +65,7 @@ def write_run(
     for name, make in makers.items():
         (folder / name).mkdir(parents=True, exist_ok=True)
         for step in steps:
-            path = folder / name / f"step-{step:06d}.parquet"
+            path = folder / name / f"{step:06d}.parquet"
             pq.write_table(make(step, _learned(step)), path)
             paths[name].append(path)
     return paths
@@ -120,7 +120,7 @@ def write_study(
     tasks: tuple[str, ...] = ("ioi2", "ioi3"),
 ) -> MadeUp:
     """Write all tables of a run, where the workflow writes them."""
-    run = Run("two_to_three", "base", tasks[-1], tasks, steps, {}, 0)
+    run = Run("two_to_three", "base", tasks[-1], tasks, steps, {}, 0, granularity="checkpoint")
     for number, task in enumerate(tasks):
         home = folder / "results" / "runs" / run.name / task
         write_run(home, layers, heads, steps, seed=number)

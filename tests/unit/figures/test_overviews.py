@@ -83,21 +83,21 @@ class TestTheRegistry:
         assert set(RENDERERS) == set(plots.Page.__args__)
 
     def test_the_inputs_are_those_of_the_pictures_task_or_of_all(self) -> None:
-        run = Run("tuned", "base", "b", ("a", "b"), (0, 4, 9), {}, 0)
+        run = Run("tuned", "base", "b", ("a", "b"), (0, 4, 9), {}, 0, granularity="checkpoint")
         found = OVERVIEWS["win_rate"].inputs(run)
         home = "results/runs/tuned"
         assert found == [
-            f"{home}/{task}/win_rate/step-{step:06d}.parquet" for task in "ab" for step in (0, 4, 9)
+            f"{home}/{task}/win_rate/{step:06d}.parquet" for task in "ab" for step in (0, 4, 9)
         ]
         assert OVERVIEWS["edge_flips"].inputs(run, "b") == [f"{home}/b/comparison.parquet"]
         assert OVERVIEWS["circuit_tasks"].inputs(run) == [
-            f"{home}/{task}/edges/step-{step:06d}.parquet" for task in "ab" for step in (0, 9)
+            f"{home}/{task}/edges/{step:06d}.parquet" for task in "ab" for step in (0, 9)
         ]
 
     @ALL
     def test_no_input_is_named_twice(self, name: str) -> None:
         for steps in ((0,), (0, 9)):
-            run = Run("tuned", "base", "b", ("a", "b"), steps, {}, 0)
+            run = Run("tuned", "base", "b", ("a", "b"), steps, {}, 0, granularity="checkpoint")
             found = OVERVIEWS[name].inputs(run, None if OVERVIEWS[name].of_run else "a")
             assert found and len(set(found)) == len(found)
 
@@ -405,9 +405,7 @@ class TestWhatIsDrawn:
     def test_the_first_step_alone_is_a_run_too(self, tmp_path: Path, short_study) -> None:
         """Pictures of graphs whose run kept one checkpoint show it once."""
         home = short_study.folder / "results/runs/two_to_three/ioi3"
-        paths = [
-            home / name / "step-000000.parquet" for name in ("edges", "head_roles", "win_rate")
-        ]
+        paths = [home / name / "000000.parquet" for name in ("edges", "head_roles", "win_rate")]
         shown = _panels_of(lambda: overview_figure("circuit_first_last", paths, "run", "ioi3"))
         assert len(shown) == 1
 
@@ -428,11 +426,11 @@ def _panels_of(draw: Callable[[], Figure]) -> list[Panel]:
 
 
 def _quality_of(study, step: str) -> list[dict]:
-    return rows(study, f"circuit_quality/step-{step}.parquet")
+    return rows(study, f"circuit_quality/{step}.parquet")
 
 
 def _win_rate_of(study, step: str) -> float:
-    return rows(study, f"win_rate/step-{step}.parquet")[0]["win_rate"]
+    return rows(study, f"win_rate/{step}.parquet")[0]["win_rate"]
 
 
 def rewrite(path: Path, change: Callable[[pa.Table], pa.Table]) -> None:

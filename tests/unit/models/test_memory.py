@@ -1,6 +1,7 @@
 """Out of memory halves the batch, and what comes out is the same."""
 
 import logging
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,10 +11,11 @@ from transformer_lens.model_bridge import TransformerBridge
 from timelapse.activations.source import LiveSource
 from timelapse.errors import UserError
 from timelapse.models.device import FittingBatch
-from timelapse.probes.attention import AttentionProbe
+from timelapse.probes.attention import attention, first_attention
 from timelapse.probes.attention_patterns import needs
 from timelapse.probes.logit_diff import logit_diff
 from timelapse.probes.logit_diff import needs as logit_diff_needs
+from timelapse.probes.registry import AttentionSettings
 
 FULL = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nmore")
 
@@ -119,8 +121,9 @@ def test_changes_of_attention_survive_another_batch_size_at_a_later_step(
     for bucket in prompts:
         bucket.positions["end"] = torch.full((len(bucket),), bucket.tokens.shape[1] - 1)
     source = LiveSource(gpt2, needs(gpt2.cfg))
-    probe = AttentionProbe((), {}, resamples=5, seed=0)
-    probe(gpt2, source, prompts, 7)
-    table = probe(gpt2, source, prompts, 2)["attention_change"]
+    settings, unread = AttentionSettings(resamples=5), Path("no heads are kept")
+    first = first_attention(gpt2, source, prompts, 7)
+    found = attention(gpt2, source, prompts, 2, settings, 0, unread, first)
+    table = found["attention_change"]
     assert len(table) == 4
     assert table["value"].to_numpy() == pytest.approx(0, abs=1e-6)

@@ -1,5 +1,6 @@
 """Attention: means by hand, patterns as TransformerLens has them, changes and their intervals."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,13 +18,16 @@ from timelapse.activations.source import LiveSource
 from timelapse.errors import UserError
 from timelapse.models.prompts import Prompts
 from timelapse.probes.attention import (
-    AttentionProbe,
     LabelledAttention,
+    LastAttention,
+    attention,
     attention_change,
+    first_attention,
     from_last,
     moved,
 )
 from timelapse.probes.attention_patterns import WholePatterns, each_pattern, example_ids, needs
+from timelapse.probes.registry import AttentionSettings
 from timelapse.seeds import generator
 from timelapse.tables import ATTENTION, ATTENTION_CHANGE, ATTENTION_PATTERN
 from timelapse.tasks.spec import dataset_schema
@@ -33,14 +37,33 @@ CONFIGS = pytest.mark.parametrize(
 )
 
 
-def probe(heads: tuple[str, ...] = (), seed: int = 0) -> AttentionProbe:
-    return AttentionProbe(heads, {0: 100, 2: 102}, resamples=200, seed=seed)
+def write_ids(path: Path, ids: Iterable[int]) -> Path:
+    """Write a dataset of which only the ids matter."""
+    schema = dataset_schema(["swap"])
+    row = dict.fromkeys(schema.names, "word") | {"foils": [], "positions": []}
+    rows = [row | {"example_id": number} for number in ids]
+    pq.write_table(pa.Table.from_pylist(rows, schema=schema), path)
+    return path
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Path:
+    return write_ids(tmp_path / "test.parquet", range(100, 112))
 
 
 def measured(
-    bridge: TransformerBridge, prompts: list[Prompts], probe: AttentionProbe, batch_size: int = 4
+    bridge: TransformerBridge,
+    prompts: list[Prompts],
+    dataset: Path,
+    heads: tuple[str, ...] = (),
+    batch_size: int = 4,
+    before: list[LastAttention] | None = None,
 ) -> dict[str, pa.Table]:
-    return probe(bridge, LiveSource(bridge, needs(bridge.cfg)), prompts, batch_size)
+    """The tables of a checkpoint; it is the run's first one if no other is given as `before`."""
+    source = LiveSource(bridge, needs(bridge.cfg))
+    settings = AttentionSettings(heads=heads, examples=(0, 2), resamples=200)
+    first = before or first_attention(bridge, source, prompts, batch_size)
+    return attention(bridge, source, prompts, batch_size, settings, 0, dataset, first)
 
 
 def cached(bridge: TransformerBridge, prompts: Prompts) -> torch.Tensor:
@@ -85,8 +108,10 @@ def test_attention_between_labels_is_the_mean_counted_by_hand() -> None:
     assert ("a", "end") not in rows and ("b", "end") not in rows
 
 
-def test_labels_come_in_the_order_of_their_mean_position(gpt2: TransformerBridge) -> None:
-    table = measured(gpt2, [mentioning_prompts(5, 8)], probe())["attention"]
+def test_labels_come_in_the_order_of_their_mean_position(
+    gpt2: TransformerBridge, dataset: Path
+) -> None:
+    table = measured(gpt2, [mentioning_prompts(5, 8)], dataset)["attention"]
     assert table.schema == ATTENTION.remove(0)
     first = [row for row in table.to_pylist() if (row["layer"], row["head"]) == (0, 0)]
     assert [row["key"] for row in first if row["query"] == "end"] == [
@@ -96,7 +121,9 @@ def test_labels_come_in_the_order_of_their_mean_position(gpt2: TransformerBridge
 
 
 @CONFIGS
-def test_attention_is_that_of_transformer_lens(boot: Boot, config: PretrainedConfig) -> None:
+def test_attention_is_that_of_transformer_lens(
+    boot: Boot, config: PretrainedConfig, dataset: Path
+) -> None:
     bridge, prompts = boot(random_model(config)), mentioning_prompts(6, 8)
     patterns = cached(bridge, prompts)
     each = torch.arange(6)
@@ -109,24 +136,24 @@ def test_attention_is_that_of_transformer_lens(boot: Boot, config: PretrainedCon
             prompts.positions[row["query"]],
             prompts.positions[row["key"]],
         ].mean()
-        for row in measured(bridge, [prompts], probe())["attention"].to_pylist()
+        for row in measured(bridge, [prompts], dataset)["attention"].to_pylist()
     ]
     assert len(apart) > 30
     assert np.abs(apart).max() < 1e-6
 
 
-def test_values_do_not_depend_on_the_batch_size(gpt2: TransformerBridge) -> None:
+def test_values_do_not_depend_on_the_batch_size(gpt2: TransformerBridge, dataset: Path) -> None:
     prompts = [mentioning_prompts(7, 8), mentioning_prompts(3, 6)]
     whole, parts = (
-        measured(gpt2, prompts, probe(heads=("a1.h0",)), size)["attention"] for size in (7, 2)
+        measured(gpt2, prompts, dataset, ("a1.h0",), size)["attention"] for size in (7, 2)
     )
     for column in ("value", "std_error"):
         np.testing.assert_allclose(parts[column], whole[column], atol=1e-6)
 
 
-def test_a_whole_pattern_is_that_of_the_prompt(gpt2: TransformerBridge) -> None:
+def test_a_whole_pattern_is_that_of_the_prompt(gpt2: TransformerBridge, dataset: Path) -> None:
     prompts = mentioning_prompts(4, 6)
-    table = measured(gpt2, [prompts], probe(("a1.h0", "a0.h1")), 3)["attention_pattern"]
+    table = measured(gpt2, [prompts], dataset, ("a1.h0", "a0.h1"), 3)["attention_pattern"]
     assert table.schema == ATTENTION_PATTERN.remove(0)
     assert len(table) == 2 * 2 * 21
     patterns = cached(gpt2, prompts)
@@ -150,10 +177,7 @@ def test_a_head_that_the_model_lacks_is_refused(gpt2: TransformerBridge, name: s
 
 
 def test_a_prompt_that_is_not_measured_is_refused(tmp_path: Path) -> None:
-    schema, path = dataset_schema(["swap"]), tmp_path / "test.parquet"
-    row = dict.fromkeys(schema.names, "word") | {"foils": [], "positions": []}
-    rows = [row | {"example_id": number} for number in (7, 9, 4, 5)]
-    pq.write_table(pa.Table.from_pylist(rows, schema=schema), path)
+    path = write_ids(tmp_path / "test.parquet", (7, 9, 4, 5))
     assert example_ids(path, [2, 0], 3) == {2: 4, 0: 7}
     with pytest.raises(UserError, match=r"prompt 3 .* is not measured"):
         example_ids(path, [0, 3], 3)
@@ -172,14 +196,15 @@ def test_only_attention_from_the_last_position_counts() -> None:
 
 
 def test_at_the_first_step_nothing_has_moved_and_later_the_heads_that_changed_have(
-    boot: Boot,
+    boot: Boot, dataset: Path
 ) -> None:
-    bridge, prompts, changes = boot(random_model(gpt2_config())), mentioning_prompts(6, 8), probe()
-    first = measured(bridge, [prompts], changes)["attention_change"]
+    bridge, prompts = boot(random_model(gpt2_config())), mentioning_prompts(6, 8)
+    kept = first_attention(bridge, LiveSource(bridge, needs(bridge.cfg)), [prompts], 4)
+    first = measured(bridge, [prompts], dataset, before=kept)["attention_change"]
     assert not np.any(first["value"]) and not np.any(first["ci_high"])
     before = cached(bridge, prompts)[..., -1, :]
     bridge.blocks[1].attn.q.original_component.weight[:, :8] += 1.0
-    table = measured(bridge, [prompts], changes)["attention_change"]
+    table = measured(bridge, [prompts], dataset, before=kept)["attention_change"]
     assert table.schema == ATTENTION_CHANGE.remove(0)
     expected = (cached(bridge, prompts)[..., -1, :] - before).abs().sum(-1).mean(-1) / 2
     np.testing.assert_allclose(table["value"], expected.flatten(), atol=1e-6)

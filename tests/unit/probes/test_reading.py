@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -19,10 +19,10 @@ from timelapse.models import hooks
 from timelapse.models.checkpoints import save_checkpoint
 from timelapse.models.embedded import word_tokenizer
 from timelapse.models.loading import each_bridge, load_model, load_tokenizer
-from timelapse.paths import step_folder
+from timelapse.paths import step_folder, step_of
 from timelapse.probes import logit_diff
-from timelapse.probes.sweep import first_prompts
-from timelapse.probes.sweep_cached import Reading, needs_of, sweep_reading
+from timelapse.probes.sweep_cached import all_needs
+from timelapse.sweep import Cache, Measurement, first_prompts, measure
 from timelapse.tasks.spec import dataset_schema
 
 N_ROWS = 23
@@ -75,31 +75,28 @@ def passes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return sizes
 
 
-def study(tmp_path: Path, cap_gb: float = 1.0) -> dict[str, Any]:
-    probes = {"win_rate": {}, "logit_diff": {}, "edges": {}}
-    return {"store": str(tmp_path / "store"), "activations": {"cap_gb": cap_gb}, "probes": probes}
-
-
 def swept(
     tmp_path: Path, dataset: Path, checkpoints: Sequence[Path], n_prompts: int, batch: int
 ) -> list[pa.Table]:
     """The tables of logit_diff over the checkpoints."""
-
-    tables = [tmp_path / f"{folder.name}.parquet" for folder in checkpoints]
-    kept = {"dtype": "float32", "rows": 8}
-    reading = Reading.of(logit_diff.needs, kept, study(tmp_path))
-    sweep_reading(
-        reading,
-        logit_diff.logit_diff,
-        {"dtype": "auto", "tf32": "auto"},
-        batch,
-        checkpoints,
-        dataset,
-        n_prompts,
-        tables,
-        "test",
+    steps = [step_of(folder) for folder in checkpoints]
+    measurement = Measurement(
+        probe="logit_diff",
+        task="test",
+        steps=steps,
+        first=0,
+        settings={"prompts": n_prompts, "batch": batch},
+        corruptions=["swap"],
+        seed=0,
+        compute={"dtype": "auto", "tf32": "auto"},
+        activations={"dtype": "float32", "rows": 8},
     )
-    return [pq.read_table(table) for table in tables]
+    path = tmp_path / "logit_diff.parquet"
+    cache = Cache(tmp_path / "store", cap_gb=1.0)
+    measure(measurement, checkpoints[0].parent, dataset, [], {"logit_diff": path}, cache)
+    table = pq.read_table(path)
+    assert pq.ParquetFile(path).num_row_groups == len(steps)
+    return [table.filter(pc.equal(table["step"], step)) for step in steps]
 
 
 def test_tables_are_those_of_the_model_itself(
@@ -162,7 +159,7 @@ def test_too_little_disk_stops_the_job_before_the_first_probe(
     monkeypatch.setattr(CacheDirectory, "free", lambda self: 1000)
     with pytest.raises(UserError, match=r"bytes are needed for activations, 1,000 are free"):
         swept(tmp_path, dataset, checkpoints, n_prompts=16, batch=16)
-    assert not (tmp_path / "step-000000.parquet").exists()
+    assert not list(tmp_path.glob("*logit_diff.parquet*"))
 
 
 def test_what_is_there_already_needs_no_room(
@@ -173,8 +170,8 @@ def test_what_is_there_already_needs_no_room(
     swept(tmp_path, dataset, checkpoints, n_prompts=16, batch=16)
 
 
-def test_probes_that_read_no_activations_need_none(checkpoints: list[Path]) -> None:
+def test_whoever_computes_activations_keeps_those_of_all_probes(checkpoints: list[Path]) -> None:
     (bridge,) = each_bridge(checkpoints[:1], "cpu")
-    needs = needs_of(["win_rate", "logit_diff", "edges"], bridge.cfg)
-    assert needs == logit_diff.needs(bridge.cfg)
-    assert ActivationSpec(hooks.z(1), "end") in needs
+    needs = all_needs(bridge.cfg)
+    assert set(logit_diff.needs(bridge.cfg)) < set(needs)
+    assert ActivationSpec(hooks.pattern(1), "all") in needs

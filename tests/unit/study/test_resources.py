@@ -8,10 +8,9 @@ import yaml
 
 from timelapse.circuits.graph import GraphShape
 from timelapse.models import device
-from timelapse.probes.registry import EdgesSettings
+from timelapse.probes.registry import PROBES, EdgesSettings, Work
 from timelapse.study.config_files import ConfigFiles, Layer
-from timelapse.study.requests import Requests
-from timelapse.study.resources import BATCH, Request, Size, measuring, passes, training
+from timelapse.study.resources import BATCH, Request, Requests, Size, for_attempts
 from timelapse.study.study import Study, read_study
 from timelapse.tasks.spec import load_spec
 
@@ -58,24 +57,23 @@ def test_the_size_of_a_folder_is_read_from_its_config(tmp_path: Path) -> None:
 
 
 def test_requests_grow_with_every_attempt() -> None:
-    request = Request(bytes=1.5e9, seconds=90)
-    assert [request.mem_mb(attempt) for attempt in (1, 2, 3)] == [1500, 3000, 4500]
-    assert [request.runtime(attempt) for attempt in (1, 2)] == [3, 6]
-
-
-def test_training_asks_for_more_than_measuring_the_same_model() -> None:
-    assert training(GPT2, 16, 30, 100).bytes > measuring(GPT2, 1, 1, 30, 2, 1).bytes
+    asked = for_attempts(lambda wildcards: Request(mem_mb=1500, runtime=3))
+    assert [asked["mem_mb"](None, attempt) for attempt in (1, 2, 3)] == [1500, 3000, 4500]
+    assert [asked["runtime"](None, attempt) for attempt in (1, 2)] == [3, 6]
 
 
 def test_more_checkpoints_take_more_time_and_no_more_memory() -> None:
-    one, many = (measuring(GPT2, 100, "auto", 30, 2, n) for n in (1, 24))
-    assert many.seconds > one.seconds
-    assert many.bytes == one.bytes
+    study, requests = default_study()
+    run = study.runs["two_to_three"]
+    one, many = (requests.probe("patching", run, "ioi3", n) for n in (1, 24))
+    assert many.runtime > one.runtime
+    assert many.mem_mb == one.mem_mb
 
 
 def test_exact_scores_take_a_pass_for_every_edge() -> None:
     settings = EdgesSettings(methods=("exact",), ig_steps=5)
-    assert passes("edges", settings, SMALL, 10, 2) == 2 * SMALL.edges
+    work = Work(2, 3, SMALL.edges, length=10, corruptions=2)
+    assert PROBES["edges"].passes(settings, work) == 2 * SMALL.edges
 
 
 def test_automatic_batches_are_those_of_a_cpu() -> None:
@@ -86,7 +84,7 @@ def test_automatic_batches_are_those_of_a_cpu() -> None:
 def test_a_probe_asks_for_more_memory_than_it_was_seen_to_take(probe: str) -> None:
     study, requests = default_study()
     run = study.runs["two_to_three"]
-    asked = requests.probe(probe, run, "ioi3", 1).mem_mb(1)
+    asked = requests.probe(probe, run, "ioi3", 1).mem_mb
     assert PEAK_MB[probe] * 2**20 / 1e6 < asked < 2_000
 
 
@@ -94,8 +92,8 @@ def test_a_probe_asks_for_more_memory_than_it_was_seen_to_take(probe: str) -> No
 def test_a_probe_asks_for_more_time_than_the_benchmark_of_the_study_took(probe: str) -> None:
     study, requests = default_study()
     run = study.runs["two_to_three"]
-    took = json.loads((ROOT / "benchmarks" / "study.json").read_text())["rules"][probe]
-    minutes = requests.probe(probe, run, "ioi3", len(run.steps)).runtime(1)
+    took = json.loads((ROOT / "benchmarks" / "study.json").read_text())["before"]["rules"][probe]
+    minutes = requests.probe(probe, run, "ioi3", len(run.steps)).runtime
     assert took["seconds"] / took["jobs"] / 60 < minutes < 60
 
 

@@ -14,7 +14,6 @@ from timelapse.study.checks import circuit_size_errors
 from timelapse.study.config import Figures
 from timelapse.study.config_files import ConfigFiles, Layer
 from timelapse.study.study import Study, read_study
-from timelapse.study.targets import results
 
 ROOT = Path(__file__).parents[3]
 SMALL: dict[str, Any] = {
@@ -111,17 +110,6 @@ def test_a_seed_of_its_own_goes_before_the_studys() -> None:
     config["runs"]["tuned"]["seed"] = 3
     study = study_of(config)
     assert (study.runs["tuned"].seed, study.models["base"].seed) == (3, 7)
-
-
-def test_paths_are_those_of_the_contract() -> None:
-    run = study_of(SMALL).runs["tuned"]
-    assert run.checkpoints[1] == "results/runs/tuned/checkpoints/step-000008"
-    assert run.tables("edges", "ioi3")[0] == "results/runs/tuned/ioi3/edges/step-000000.parquet"
-    assert run.tables("edges", "ioi3", [8])[0].endswith("/ioi3/edges/step-000008.parquet")
-    assert run.frames("figures/head", run.steps, "png")[-2:] == [
-        "figures/head/step-000020.png",
-        "figures/head.gif",
-    ]
 
 
 def test_controls_are_tasks_of_the_study_and_of_the_repeats() -> None:
@@ -237,82 +225,3 @@ def test_a_rate_without_a_dot_is_a_number() -> None:
     )
     assert config["runs"]["tuned"]["learning_rate"] == "1e-4"
     assert study_of(config).runs["tuned"].recipe["learning_rate"] == 1e-4
-
-
-def long_study(granularity: str) -> Study:
-    """A run with a thousand checkpoints, evaluated on every shipped task."""
-    config = yaml.safe_load(yaml.safe_dump(SMALL)) | {"granularity": granularity}
-    tasks = [path.stem for path in sorted((ROOT / "tasks").glob("*.yaml"))]
-    config["runs"]["tuned"] |= {"steps": 999, "checkpoints": {"every": 1}, "evaluate": tasks}
-    return study_of(config)
-
-
-def test_a_long_run_is_measured_in_parts_that_are_its_checkpoints() -> None:
-    study = long_study("run")
-    (run,) = study.runs.values()
-    for task in run.evaluate:
-        parts = [jobs for jobs in study.jobs if jobs.task == task]
-        assert [jobs.part for jobs in parts] == list(range(1, 11))
-        assert tuple(step for jobs in parts for step in jobs.steps) == run.steps
-        assert len({jobs.name for jobs in parts} | {jobs.log("edges") for jobs in parts}) == 20
-
-
-@pytest.mark.parametrize(("checkpoints", "lengths"), [(100, [100]), (101, [50, 51])])
-def test_parts_are_of_at_most_a_hundred_checkpoints_and_about_the_same(
-    checkpoints: int, lengths: list[int]
-) -> None:
-    config = yaml.safe_load(yaml.safe_dump(SMALL))
-    config["runs"]["tuned"] |= {"steps": checkpoints - 1, "checkpoints": {"every": 1}}
-    jobs = study_of(config).jobs
-    assert [len(part.steps) for part in jobs] == lengths
-    assert jobs[0].name == "tuned-ioi3" + "-part1" * (len(lengths) > 1)
-
-
-@pytest.mark.parametrize("granularity", ["run", "checkpoint"])
-def test_the_jobs_of_a_long_run_wait_for_its_training_and_list_no_checkpoint(
-    granularity: str,
-) -> None:
-    for jobs in long_study(granularity).jobs:
-        assert jobs.measured == {"training": "results/runs/tuned/training.parquet"}
-
-
-def test_of_a_long_run_one_table_of_every_job_is_asked_for() -> None:
-    counts = {}
-    for granularity in ("run", "checkpoint"):
-        study = long_study(granularity)
-        asked = results(study, {}, {"tuned": []})
-        counts[granularity] = sum(path.endswith(".parquet") for path in asked) - 1
-        assert len(asked) == len({*asked})
-    n_pairs = len(study.probes) * 10
-    assert counts == {"run": 10 * n_pairs, "checkpoint": 1000 * n_pairs}
-    everything = results(study_of(SMALL), {}, {"tuned": []})
-    assert {*study_of(SMALL).runs["tuned"].tables("edges", "ioi3")} < {*everything}
-
-
-def test_of_a_part_that_lacks_tables_these_are_asked_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    part = long_study("run").jobs[1]
-    tables = part.run.tables("patching", part.task, part.steps)
-    monkeypatch.chdir(tmp_path)
-    Path(tables[0]).parent.mkdir(parents=True)
-    assert part.asked_for("patching") == tables[:1]
-    for table in tables:
-        Path(table).touch()
-    assert part.asked_for("patching") == tables[:1]
-    for lost in (tables[0], tables[7]):
-        Path(lost).unlink()
-    assert part.asked_for("patching") == [tables[0], tables[7]]
-
-
-def test_the_jobs_of_a_run_are_its_tasks_or_all_its_checkpoints() -> None:
-    (whole,) = study_of(SMALL).jobs
-    assert whole.checkpoints == whole.run.checkpoints
-    assert whole.tables("edges") == whole.run.tables("edges", "ioi3")
-    (each,) = study_of(SMALL | {"granularity": "checkpoint"}).jobs
-    assert each.checkpoints == ["results/runs/tuned/checkpoints/step-{step}"]
-    assert each.tables("edges") == ["results/runs/tuned/ioi3/edges/step-{step}.parquet"]
-    assert each.constraint == "000000|000008|000016|000020"
-    assert each.at([0, 20]).constraint == "000000|000020"
-    assert whole.name == "tuned-ioi3"
-    assert each.name == "tuned-ioi3-checkpoint"

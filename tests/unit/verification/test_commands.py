@@ -7,15 +7,22 @@ from snakemake.cli import get_argument_parser, parse_config
 
 from timelapse.verification.report import Command, mending
 
-FOLDER = Path("results/runs/a run/ioi3/figures")
+FOLDER = Path("results/runs/a_run/ioi3/figures")
 
 
-def test_frames_are_asked_for_by_themselves() -> None:
-    damaged = [FOLDER / "head.gif", FOLDER / "head/step-000002.png", FOLDER / "circuit_sizes.png"]
-    remove, first, last = mending(damaged, Command())
-    assert remove.startswith("rm -r 'results/runs/a run/")
-    assert "head.gif" in first and "circuit_sizes.png" in first and "step" not in first
-    assert last == "snakemake 'results/runs/a run/ioi3/figures/head/step-000002.png'"
+def test_whatever_is_damaged_is_asked_for_in_one_command() -> None:
+    run = Path("results/runs/a")
+    damaged = [
+        FOLDER / "head.gif",
+        FOLDER / "head/step-000002.png",
+        *(run / f"checkpoints/step-{step}" for step in ("000000", "000008")),
+        run / "ioi3/circuits/step-000008.graphml",
+    ]
+    remove, ask = mending(damaged, Command())
+    targets = [str(FOLDER / "head.gif"), str(FOLDER / "head/step-000002.png")]
+    targets += ["results/runs/a/checkpoints", "results/runs/a/ioi3/circuits"]
+    assert shlex.split(remove) == ["rm", "-r", *targets]
+    assert shlex.split(ask) == ["snakemake", *targets]
 
 
 def test_snakemake_reads_the_targets_and_the_config_from_the_line() -> None:

@@ -77,19 +77,19 @@ def test_text_that_is_cut_off_is_found(tmp_path: Path, name: str, content: str) 
     ("spoil", "problem"),
     [
         (lambda path: path.write_bytes(path.read_bytes()[:-9]), "not a readable Parquet file"),
-        (lambda path: win_rate(path, step=4), "the table is of another step"),
+        (lambda path: win_rate(path, step=4), "the table is of other steps"),
         (lambda path: path.rename(path.parents[1] / "patching" / path.name), "lacks this column"),
     ],
 )
 def test_a_table_that_is_not_what_its_place_says_is_found(
     tmp_path: Path, spoil: Callable[[Path], object], problem: str
 ) -> None:
-    path = tmp_path / "runs/tiny/ioi3/win_rate/step-000002.parquet"
+    path = tmp_path / "results/runs/tiny/ioi3/win_rate/000002.parquet"
     (path.parents[1] / "patching").mkdir(parents=True)
     win_rate(path)
-    assert verified(tmp_path, {}).damages == ()
+    assert verified(tmp_path / "results", {}).damages == ()
     spoil(path)
-    (damage,) = verified(tmp_path, {}).damages
+    (damage,) = verified(tmp_path / "results", {}).damages
     assert problem in damage.problem
 
 
@@ -100,25 +100,25 @@ def test_every_table_has_a_schema_by_its_name() -> None:
 @pytest.mark.parametrize("own", [True, False], ids=["with checksums", "from elsewhere"])
 @pytest.mark.parametrize("name", ["model.safetensors", "config.json", "tokenizer.json"])
 def test_a_cut_file_of_a_model_is_named(tmp_path: Path, name: str, own: bool) -> None:
-    folder = tmp_path / "models" / "base"
+    folder = tmp_path / "results" / "models" / "base"
     save_checkpoint(random_model(gpt2_config()), word_tokenizer(WORDS), folder)
     if not own:
         (folder / "checksums.json").unlink()
-    assert verified(tmp_path, {}).damages == ()
+    assert verified(tmp_path / "results", {}).damages == ()
     file = folder / name
     file.write_bytes(file.read_bytes()[:-30])
-    (damage,) = verified(tmp_path, {}).damages
+    (damage,) = verified(tmp_path / "results", {}).damages
     assert damage.path == folder
     assert damage.problem.startswith(f"{name}: ")
 
 
 def test_what_snakemake_hides_is_not_looked_at(tmp_path: Path) -> None:
-    (tmp_path / "models" / "base").mkdir(parents=True)
-    (tmp_path / "models" / "base" / "config.json").write_text(json.dumps({}))
-    (tmp_path / "models" / "base" / ".snakemake_timestamp").write_bytes(b"\xff")
-    (tmp_path / ".hidden.png").write_bytes(b"")
-    assert verified(tmp_path, {}).looked_at == 1
-    assert verified(tmp_path / "absent", {}).looked_at == 0
+    (tmp_path / "results" / "models" / "base").mkdir(parents=True)
+    (tmp_path / "results" / "models" / "base" / "config.json").write_text(json.dumps({}))
+    (tmp_path / "results" / "models" / "base" / ".snakemake_timestamp").write_bytes(b"\xff")
+    (tmp_path / "results" / ".hidden.png").write_bytes(b"")
+    assert verified(tmp_path / "results", {}).looked_at == 1
+    assert verified(tmp_path / "absent" / "results", {}).looked_at == 0
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_what_snakemake_hides_is_not_looked_at(tmp_path: Path) -> None:
         "notes/mine.parquet",
         "notes/picture.png",
         "models/readme.md",
-        "runs/tiny/ioi3/other/step-000002.parquet",
+        "runs/tiny/ioi3/other/000002.parquet",
         "runs/tiny/ioi3/win_rate/mine.parquet",
         "runs/tiny/ioi3/figures/head/draft.png",
     ],
@@ -135,19 +135,19 @@ def test_what_snakemake_hides_is_not_looked_at(tmp_path: Path) -> None:
 def test_files_of_the_user_are_named_and_neither_damage_nor_removed(
     tmp_path: Path, name: str
 ) -> None:
-    win_rate(tmp_path / "runs/tiny/ioi3/win_rate/step-000002.parquet")
-    own = tmp_path / name
+    win_rate(tmp_path / "results/runs/tiny/ioi3/win_rate/000002.parquet")
+    own = tmp_path / "results" / name
     own.parent.mkdir(parents=True, exist_ok=True)
     own.write_bytes(b"")
-    found = verified(tmp_path, {})
+    found = verified(tmp_path / "results", {})
     assert (found.looked_at, found.damages, found.unknown) == (1, (), (own,))
     told = report(found, Command(), ["tiny"])
     assert told == (
         f"{own}: no file of this workflow, not looked at\n"
         "1 files and model folders, all as they were written\n"
     )
-    (tmp_path / "runs/tiny/training.parquet").write_bytes(b"")
-    told = report(verified(tmp_path, {}), Command(), ["tiny"])
+    (tmp_path / "results/runs/tiny/training.parquet").write_bytes(b"")
+    told = report(verified(tmp_path / "results", {}), Command(), ["tiny"])
     assert told.count(str(own)) == 1
     assert "1 of 2 files and model folders are damaged" in told
 
@@ -170,7 +170,7 @@ def test_verification_needs_no_torch() -> None:
 
 
 def test_the_report_of_a_sound_study_is_a_count(tmp_path: Path) -> None:
-    win_rate(tmp_path / "runs/tiny/ioi3/win_rate/step-000002.parquet")
-    assert report(verified(tmp_path, {}), Command(), []).startswith(
+    win_rate(tmp_path / "results/runs/tiny/ioi3/win_rate/000002.parquet")
+    assert report(verified(tmp_path / "results", {}), Command(), []).startswith(
         "1 files and model folders, all"
     )

@@ -140,6 +140,21 @@ def parse(path: str | Path) -> Location | None:
     return None
 
 
+def target_of(path: str | Path) -> Path:
+    """What to ask Snakemake for so that a file or folder is made again.
+
+    Of checkpoints and exported circuits this is the folder that all steps of a run lie in.
+
+    >>> str(target_of("results/runs/a/checkpoints/step-000008"))
+    'results/runs/a/checkpoints'
+    >>> str(target_of("results/runs/a/training.parquet"))
+    'results/runs/a/training.parquet'
+    """
+    location = parse(path)
+    by_folder = location is not None and location.kind in ("checkpoint", "graphml", "importances")
+    return Path(path).parent if by_folder else Path(path)
+
+
 def tables_of(paths: Iterable[str | Path]) -> dict[tuple[str, str], list[Path]]:
     """Table files by their task and table, in the order in which they come.
 

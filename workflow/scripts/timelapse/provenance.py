@@ -1,56 +1,117 @@
-"""What a result stands on: the files of code behind a script, and the fingerprint of inputs."""
+"""What a result depends on: the code behind a job, and the fingerprint of inputs."""
 
 import ast
 import hashlib
 import json
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
 SCRIPTS = Path(__file__).resolve().parents[1]
-MACHINE = SCRIPTS / "timelapse" / "machine"
+
+UNCOUNTED = (
+    "timelapse/machine/",
+    "timelapse/probes/registry.py",
+    "timelapse/circuits/methods.py",
+    "timelapse/figures/films/registry.py",
+    "timelapse/figures/overviews/registry.py",
+)
+"""What no digest counts: where a job runs, and declarations. Of a declaration a job's params say
+what the job depends on, so that declaring another probe or figure reruns nothing."""
 
 
-def library_files(script: Path) -> list[str]:
-    """The modules in the scripts' folder that a script imports, directly or through others.
+def library_files(source: str | Path) -> list[str]:
+    """The modules that a script or function imports, directly or through others.
 
-    Snakemake does not track imported modules; a rule lists these among its inputs. Imports for type
-    checkers alone do not count. Paths are relative to the working directory, so that moving the
-    project reruns nothing.
+    Imports for type checkers alone do not count, nor those of modules in `UNCOUNTED`.
+
+    Args:
+        source: a script, or a function as `module:function`, whose module is then among them.
+
+    Returns:
+        Paths relative to the working directory, so that a project can be moved, sorted.
     """
-    found: set[Path] = set()
-    waiting = [script.resolve()]
+    return [os.path.relpath(path) for path in sorted(_closure(source))]
+
+
+def code_digest(*sources: str | Path) -> str:
+    """A digest of scripts and functions with all modules that they import; see `library_files`.
+
+    A rule has it among its params: Snakemake tracks no imported modules. Comments, docstrings and
+    layout do not count.
+
+    Args:
+        sources: scripts, or functions as `module:function`.
+    """
+    files = set().union(*map(_closure, sources))
+    files |= {source.resolve() for source in sources if isinstance(source, Path)}
+    names = {
+        str(file.relative_to(SCRIPTS)) if file.is_relative_to(SCRIPTS) else file.name: file
+        for file in files
+    }
+    digest = hashlib.blake2b(digest_size=16)
+    for name in sorted(names):
+        digest.update(f"{name} {_code(names[name])} ".encode())
+    return digest.hexdigest()
+
+
+def fingerprint(files: Iterable[Path], values: object) -> str:
+    """A digest of files' contents and of plain values, the same wherever the files lie."""
+    digest = hashlib.blake2b(digest_size=16)
+    for file in files:
+        digest.update(hashlib.blake2b(file.read_bytes()).digest())
+    digest.update(json.dumps(values, sort_keys=True).encode())
+    return digest.hexdigest()
+
+
+@cache
+def _closure(source: str | Path) -> frozenset[Path]:
+    """The modules that a source stands for or imports."""
+    if isinstance(source, Path):
+        waiting, found = [source.resolve()], set()
+    else:
+        waiting = _module_files(source.partition(":")[0])
+        if not waiting:
+            raise ValueError(f"there is no module {source}")
+        found = set(waiting)
     while waiting:
         new = set(_imports(waiting.pop())) - found
         found |= new
         waiting.extend(new)
-    return [os.path.relpath(path) for path in sorted(found)]
-
-
-def code_digest(script: Path, without: Collection[str] = ()) -> str:
-    """A digest of a script and of the modules that it imports, see `library_files`.
-
-    A rule has it among its params, so that an edit reruns its jobs. As input files the modules
-    would be most of a large study's graph of jobs. No result stands on the modules in `machine/`,
-    which say where a job runs and what becomes of it.
-
-    Args:
-        script: the script.
-        without: modules that do not count, such as `figures/films/registry.py`.
-    """
-    files = [
-        file
-        for file in library_files(script)
-        if not file.endswith(tuple(without)) and MACHINE not in Path(file).resolve().parents
-    ]
-    return fingerprint([script, *map(Path, files)], [])
+    return frozenset(found)
 
 
 @cache
-def _imports(script: Path) -> tuple[Path, ...]:
+def _tree(file: Path) -> ast.Module:
+    return ast.parse(file.read_text(encoding="utf-8"), str(file))
+
+
+def _is_string(node: ast.AST) -> bool:
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    )
+
+
+@cache
+def _code(file: Path) -> str:
+    """A digest of a file's code without its docstrings."""
+    tree = _tree(file)
+    for node in ast.walk(tree):
+        # Whatever is a string and nothing else: docstrings, also those under constants and fields.
+        body = getattr(node, "body", None)
+        if isinstance(body, list):
+            body[:] = [part for part in body if not _is_string(part)]
+    code = ast.dump(tree)
+    return hashlib.blake2b(code.encode(), digest_size=16).hexdigest()
+
+
+@cache
+def _imports(file: Path) -> tuple[Path, ...]:
     names: set[str] = set()
-    waiting: list[ast.AST] = [ast.parse(script.read_text(), str(script))]
+    waiting: list[ast.AST] = [_tree(file)]
     while waiting:
         node = waiting.pop()
         if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
@@ -61,19 +122,16 @@ def _imports(script: Path) -> tuple[Path, ...]:
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             names.add(node.module)
             names.update(f"{node.module}.{alias.name}" for alias in node.names)
-    return tuple(path for name in sorted(names) for path in _module_files(name))
+    found = (path for name in sorted(names) for path in _module_files(name))
+    return tuple(path for path in found if not _uncounted(path))
+
+
+def _uncounted(path: Path) -> bool:
+    return str(path.relative_to(SCRIPTS)).startswith(UNCOUNTED)
 
 
 def _module_files(name: str) -> list[Path]:
+    """A module's file, if it is one of this project's."""
     path = SCRIPTS.joinpath(*name.split("."))
     candidates = (path.with_suffix(".py"), path / "__init__.py")
     return [candidate for candidate in candidates if candidate.is_file()]
-
-
-def fingerprint(files: Iterable[Path], values: object) -> str:
-    """A digest of files' contents and of plain values, the same wherever the files lie."""
-    digest = hashlib.blake2b(digest_size=16)
-    for file in files:
-        digest.update(hashlib.blake2b(file.read_bytes()).digest())
-    digest.update(json.dumps(values, sort_keys=True).encode())
-    return digest.hexdigest()

@@ -24,7 +24,7 @@ CONTROL = "months"
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A run's folder with edges and their samples."""
     monkeypatch.syspath_prepend(str(SCRIPTS))
-    folder = tmp_path / "runs" / "two_to_three"
+    folder = tmp_path / "results" / "runs" / "two_to_three"
     for number, task in enumerate(TASKS):
         mean = row(FOUR_HEADS, path("a0.h0", "a1.h0", score=-2.0 - number))
         samples_of(folder / task, dict.fromkeys(STEPS, mean), seed=number)
@@ -41,7 +41,7 @@ def script(name: str):  # type: ignore[no-untyped-def]
 
 
 def job(run: Path, task: str) -> SimpleNamespace:
-    names = [f"step-{step:06d}.parquet" for step in STEPS]
+    names = [f"{step:06d}.parquet" for step in STEPS]
     transfer = run / task / "transfer" / names[1]
     transfer.parent.mkdir()
     cells = (0, 8, task, task, "cross_faithfulness", 0.5, 0.4, 0.6, None)
@@ -61,19 +61,19 @@ def job(run: Path, task: str) -> SimpleNamespace:
             transfer=[str(transfer)],
         ),
         params=SimpleNamespace(
-            task=task,
-            others=[other for other in TASKS if other != task],
-            controls=(CONTROL,),
-            method="EAP",
-            seed=0,
-            comparison={
-                "edges": 6,
-                "prompts": 10,
-                "batch": 5,
-                "checkpoints": 4,
-                "resamples": 20,
-                "splits": 5,
-            },
+            job={
+                "task": task,
+                "method": "EAP",
+                "seed": 0,
+                "comparison": {
+                    "edges": 6,
+                    "prompts": 10,
+                    "batch": 5,
+                    "checkpoints": 4,
+                    "resamples": 20,
+                    "splits": 5,
+                },
+            }
         ),
         output=SimpleNamespace(
             comparison=str(run / task / "comparison.parquet"),
@@ -97,14 +97,14 @@ def test_a_run_is_compared_and_summarised(run: Path, tmp_path: Path) -> None:
         for step in STEPS:
             rate = {"step": step, "win_rate": 0.5, "ci_low": 0.4, "ci_high": 0.6}
             table = pa.Table.from_pylist([rate], schema=WIN_RATE)
-            pq.write_table(table, run / task / "win_rate" / f"step-{step:06d}.parquet")
+            pq.write_table(table, run / task / "win_rate" / f"{step:06d}.parquet")
     summary = SimpleNamespace(
         input=SimpleNamespace(
             comparisons=[run / task / "comparison.parquet" for task in TASKS],
             heads=[run / task / "heads.parquet" for task in TASKS],
             win_rates=[file for task in TASKS for file in (run / task / "win_rate").iterdir()],
         ),
-        params=SimpleNamespace(run="two_to_three", task="ioi3"),
+        params=SimpleNamespace(job={"run": "two_to_three", "task": "ioi3"}),
         output=SimpleNamespace(
             table=str(tmp_path / "summary.parquet"), text=str(tmp_path / "summary.md")
         ),
@@ -120,22 +120,22 @@ def test_a_run_is_compared_and_summarised(run: Path, tmp_path: Path) -> None:
 def test_a_runs_circuits_are_exported(run: Path, tmp_path: Path) -> None:
     checkpoint = tmp_path / "step-000000"
     checkpoint.mkdir()
+    circuits = tmp_path / "circuits"
     (checkpoint / "config.json").write_text(json.dumps({"n_embd": 32}))
     export = SimpleNamespace(
         input=SimpleNamespace(
-            edges=[str(run / "ioi3" / "edges" / f"step-{step:06d}.parquet") for step in STEPS],
-            checkpoint=str(checkpoint),
+            edges=[str(run / "ioi3" / "edges" / f"{step:06d}.parquet") for step in STEPS],
+            checkpoints=str(tmp_path),
         ),
-        params=SimpleNamespace(run="two_to_three", task="ioi3", method="EAP", edges=6),
-        output=SimpleNamespace(
-            graphml=[str(tmp_path / f"{step}.graphml") for step in STEPS],
-            importances=[str(tmp_path / f"{step}.importances.json") for step in STEPS],
+        params=SimpleNamespace(
+            job={"run": "two_to_three", "task": "ioi3", "method": "EAP", "edges": 6}
         ),
+        output=SimpleNamespace(circuits=str(circuits)),
     )
     script("export_circuits").main(export)
     for step in STEPS:
-        document = json.loads((tmp_path / f"{step}.importances.json").read_text())
+        document = json.loads((circuits / f"step-{step:06d}.importances.json").read_text())
         assert document["cfg"]["d_model"] == 32
         assert document["edges"]["a1.h0->logits"] == {"score": 3.0, "in_graph": True}
         assert np.isclose(sum(edge["score"] for edge in document["edges"].values()), 9.0)
-        assert "a1.h0" in (tmp_path / f"{step}.graphml").read_text()
+        assert "a1.h0" in (circuits / f"step-{step:06d}.graphml").read_text()

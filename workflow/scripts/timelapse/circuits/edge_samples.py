@@ -1,6 +1,5 @@
 """The scores of edges prompt by prompt, read back. Stage: circuits. Free of torch."""
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,8 +12,6 @@ from timelapse.circuits.score_tables import no_step, refuse_gaps
 from timelapse.errors import UserError
 from timelapse.files.parquet import REBUILD, read
 from timelapse.tables import EDGE_SAMPLES
-
-_NAME = re.compile(r"step-(\d+)\.parquet")
 
 
 @dataclass(frozen=True)
@@ -38,15 +35,19 @@ class EdgeSamples:
         """See which steps and prompts there are; only the file of the first step is read.
 
         Args:
-            paths: files called `step-000008.parquet` and so on, after their steps.
+            paths: files of the table `edge_samples`, of one or several steps each.
             method: whose scores to read.
             n_edges: how many edges there are.
 
         Raises:
-            UserError: a file is called otherwise; the first one cannot be read, lacks the method,
-                is of another step, or has a prompt without scores.
+            UserError: a file cannot be read; the first one lacks the method, or has a prompt
+                without scores.
         """
-        files = {_step_of(path): path for path in map(Path, paths)}
+        files = {
+            step: path
+            for path in map(Path, paths)
+            for step in pc.unique(read(path, EDGE_SAMPLES, ["step"])["step"]).to_pylist()
+        }
         if not files:
             raise UserError("circuits", "", "no samples of edges were given", "Name a table")
         opened = cls(dict(sorted(files.items())), method, n_edges, np.empty(0, dtype=np.int32))
@@ -73,8 +74,8 @@ class EdgeSamples:
         """Every prompt's scores, float32, as the mean over the corruptions.
 
         Raises:
-            UserError: the step is missing; its file cannot be read, is of another step, or has
-                other prompts or edges than the rest.
+            UserError: the step is missing; its file cannot be read, or has other
+                 prompts or edges than the rest.
         """
         if step not in self.files:
             raise no_step(step, self.files)
@@ -90,8 +91,7 @@ class EdgeSamples:
     ) -> tuple[Int[np.ndarray, "example"], Float[np.ndarray, "example edge"]]:
         path = self.files[step]
         table = read(path, EDGE_SAMPLES)
-        if not pc.all(pc.equal(table["step"], step)).as_py():
-            raise UserError(path, "step", "the table is of another step", REBUILD)
+        table = table.filter(pc.equal(table["step"], step))
         table = table.filter(pc.equal(table["method"], self.method))
         if not len(table):
             there = ", ".join(pc.unique(read(path, EDGE_SAMPLES, ["method"])["method"]).to_pylist())
@@ -120,12 +120,3 @@ class EdgeSamples:
             values = part["scores"].combine_chunks().flatten().to_numpy()
             total += values.reshape(-1, self.n_edges)[np.argsort(rows)]
         return examples, total / len(corruptions)
-
-
-def _step_of(path: Path) -> int:
-    """The step that a file is called after."""
-    named = _NAME.fullmatch(path.name)
-    if not named:
-        remedy = "Name it after its step, like step-000008.parquet"
-        raise UserError(path, "", "the file's name does not say which step it is of", remedy)
-    return int(named[1])

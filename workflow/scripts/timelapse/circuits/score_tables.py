@@ -210,7 +210,7 @@ def no_step(step: int, files: Mapping[int, Path]) -> UserError:
     folder = next(iter(files.values())).parent
     there = ", ".join(map(str, files))
     return UserError(
-        folder / f"step-{step:06d}.parquet",
+        folder,
         "step",
         f"no table of step {step} was given",
         f"There are {there}; keep that step in the run",

@@ -119,7 +119,7 @@ def collect(
         task: the task that the runs learned.
         comparisons: paths runs/{run}/{task}/comparison.parquet.
         heads: paths runs/{run}/{task}/heads.parquet.
-        win_rates: paths runs/{run}/{task}/win_rate/step-{step}.parquet, in any number.
+        win_rates: paths runs/{run}/{task}/win_rate/{part}.parquet, in any number.
 
     Raises:
         UserError: a file cannot be read.

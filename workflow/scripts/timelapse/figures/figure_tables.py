@@ -3,6 +3,7 @@
 Stage: figures. Every file is read once; a file that cannot be used is named in the error.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from jaxtyping import Float, Int
 
 from timelapse.errors import UserError
 from timelapse.files.parquet import REBUILD, read
+from timelapse.steps import PART
 
 if TYPE_CHECKING:
     from timelapse.figures.films.plots import Key
@@ -128,6 +130,11 @@ def _axis(column: pa.ChunkedArray) -> tuple[tuple[Label, ...], Int[np.ndarray, "
     return tuple(names[at] for at in order), rank[codes]
 
 
+def _is_part(path: Path) -> bool:
+    """Whether a file is called after the steps that it holds."""
+    return re.fullmatch(f"(step-)?{PART}", path.stem) is not None
+
+
 class Given:
     """Files as the workflow names them, each read when it is first asked for.
 
@@ -138,13 +145,13 @@ class Given:
     def __init__(self, paths: Iterable[Path]) -> None:
         """
         Args:
-            paths: {task}/{probe}/step-{step}.parquet or {task}/{name}.parquet, in any folder.
+            paths: {task}/{table}/{part}.parquet or {task}/{table}.parquet, in any folder.
         """
         self._paths: dict[tuple[str, str], list[Path]] = {}
         for path in paths:
-            of_probe = path.stem.startswith("step-")
-            name = path.parent.name if of_probe else path.name
-            task = path.parents[1].name if of_probe else path.parent.name
+            of_part = _is_part(path)
+            name = path.parent.name if of_part else path.name
+            task = path.parents[1].name if of_part else path.parent.name
             self._paths.setdefault((task, name), []).append(path)
         self.tasks = tuple(dict.fromkeys(task for task, _ in self._paths))
 
@@ -163,7 +170,7 @@ class Given:
     def source(self, task: str, name: str) -> Path:
         """The folder or file, for messages."""
         first = self._files(task, name)[0]
-        return first.parent if first.stem.startswith("step-") else first
+        return first.parent if _is_part(first) else first
 
     def _files(self, task: str, name: str) -> list[Path]:
         if (task, name) not in self._paths:

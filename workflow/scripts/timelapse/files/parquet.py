@@ -110,8 +110,11 @@ def _read(path: str | Path, columns: Sequence[str] | None, strings: Sequence[str
             pa.BufferReader(content),
             read_dictionary=[name for name in strings if name in there],
             page_checksum_verification=True,
+            pre_buffer=False,
         ) as file:
-            return file.read(columns)
+            # Without threads: arrow's pool may abort a process that ends right after it has read
+            # (apache/arrow issue 34314), and these tables are small.
+            return file.read(columns, use_threads=False)
     except (OSError, ValueError, pa.ArrowException) as error:
         raise _unreadable(path, error) from error
 

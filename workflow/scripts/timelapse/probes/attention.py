@@ -1,7 +1,8 @@
 """The attention probe: all its tables from one reading of the patterns."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -12,71 +13,86 @@ from transformer_lens.model_bridge import TransformerBridge
 
 from timelapse.activations.source import Source
 from timelapse.models.prompts import Prompts
-from timelapse.probes.attention_patterns import Patterns, WholePatterns, each_pattern
+from timelapse.probes.attention_patterns import (
+    Patterns,
+    WholePatterns,
+    each_pattern,
+    example_ids,
+)
+from timelapse.probes.registry import AttentionSettings
 from timelapse.running_mean import RunningMean
 from timelapse.seeds import generator
 from timelapse.tables import ATTENTION, ATTENTION_CHANGE
 
-
-class AttentionProbe:
-    """Measures one checkpoint of a run after the other; the first, step 0, is compared with."""
-
-    def __init__(
-        self,
-        heads: Sequence[str],
-        examples: Mapping[int, int],
-        resamples: int,
-        seed: int,
-    ) -> None:
-        """
-        Args:
-            heads: whose whole patterns are kept, such as `a3.h1`.
-            examples: on which prompts they are kept: example_id by row in the dataset.
-            resamples: of the bootstrap.
-            seed: of the study.
-        """
-        self._heads, self._examples = heads, examples
-        self._resamples, self._seed = resamples, seed
-        self._before: list[LastAttention] | None = None
-
-    def __call__(
-        self,
-        bridge: TransformerBridge,
-        source: Source,
-        prompts: Sequence[Prompts],
-        batch_size: int,
-    ) -> dict[str, pa.Table]:
-        """Measure a checkpoint.
-
-        Args:
-            bridge: the model.
-            source: gives `patterns.needs`.
-            prompts: buckets of prompts, the same for every checkpoint.
-            batch_size: prompts run at a time.
-
-        Returns:
-            `attention`, `attention_change` and `attention_pattern`, without `step`.
-        """
-        labelled = LabelledAttention(bridge.cfg.n_layers, bridge.cfg.n_heads)
-        whole = WholePatterns(bridge, self._heads, self._examples)
-        last: list[LastAttention] = []
-        for batch, patterns in each_pattern(bridge, source, prompts, batch_size):
-            labelled.add(batch, patterns)
-            whole.add(batch, patterns)
-            last.extend(from_last(patterns).split(1, dim=2))
-        if self._before is None:
-            self._before = last
-        random = generator(self._seed, "attention_change")
-        return {
-            "attention": labelled.table(),
-            "attention_change": attention_change(
-                moved(self._before, last), self._resamples, random
-            ),
-            "attention_pattern": whole.table(),
-        }
-
-
 LastAttention = Float[Tensor, "layer head batch key"]
+
+
+def first_attention(
+    bridge: TransformerBridge, source: Source, prompts: Sequence[Prompts], batch_size: int
+) -> list[LastAttention]:
+    """The attention from the last position that a run's later checkpoints are compared with.
+
+    Args:
+        bridge: the run's first checkpoint.
+        source: gives `attention_patterns.needs`.
+        prompts: buckets of prompts.
+        batch_size: prompts run at a time.
+
+    Returns:
+        One tensor for each prompt, in the order of the buckets, on the CPU.
+    """
+    return [
+        prompt
+        for _, patterns in each_pattern(bridge, source, prompts, batch_size)
+        for prompt in from_last(patterns).split(1, dim=2)
+    ]
+
+
+def attention(
+    bridge: TransformerBridge,
+    source: Source,
+    prompts: Sequence[Prompts],
+    batch_size: int,
+    settings: AttentionSettings,
+    seed: int,
+    dataset: Path,
+    prepared: Sequence[LastAttention],
+) -> dict[str, pa.Table]:
+    """Where the heads of a checkpoint attend, and how far that is from the first checkpoint.
+
+    Args:
+        bridge: the checkpoint.
+        source: gives `attention_patterns.needs`.
+        prompts: buckets of prompts, the same for every checkpoint.
+        batch_size: prompts run at a time.
+        settings: `heads` whose whole patterns are kept, on the prompts `examples` counted from 0,
+            and the `resamples` of the bootstrap over prompts.
+        seed: of the study.
+        dataset: the file that the prompts are from; it names the kept examples.
+        prepared: what `first_attention` returned for the same prompts.
+
+    Returns:
+        `attention`, `attention_change` and `attention_pattern`, without `step`.
+
+    Raises:
+        UserError: the model has no such head, or an example is not among the measured prompts.
+    """
+    labelled = LabelledAttention(bridge.cfg.n_layers, bridge.cfg.n_heads)
+    examples = example_ids(dataset, settings.examples, settings.prompts) if settings.heads else {}
+    whole = WholePatterns(bridge, settings.heads, examples)
+    last: list[LastAttention] = []
+    for batch, patterns in each_pattern(bridge, source, prompts, batch_size):
+        labelled.add(batch, patterns)
+        whole.add(batch, patterns)
+        last.extend(from_last(patterns).split(1, dim=2))
+    change = attention_change(
+        moved(prepared, last), settings.resamples, generator(seed, "attention_change")
+    )
+    return {
+        "attention": labelled.table(),
+        "attention_change": change,
+        "attention_pattern": whole.table(),
+    }
 
 
 def from_last(patterns: Patterns) -> LastAttention:

@@ -18,7 +18,9 @@ parameter for, and returns a table for each of its `tables`, without the column 
 | `step`, `steps` | the checkpoint's step; those of the part |
 | `task`, `corruptions` | the task's name, and the names of its corruptions |
 | `method` | the study's first method of scoring edges |
+| `compared` | the steps whose circuits are compared |
 | `seed` | the study's |
+| `metric` | the task's `Metric` |
 | `dataset` | the path of the dataset |
 | `inputs` | the files of `Probe.reads`: (task, table) -> paths |
 | `prepared` | what `Probe.prepare` returned |
@@ -206,7 +208,8 @@ class Probe:
             importing TransformerLens.
         split: which prompts are measured.
         reads: tables of other probes that it reads, of the same task and part.
-        first: whether it also needs the run's first checkpoint.
+        first: whether it also needs the run's first checkpoint: `before` it measures the others, or
+            `beside` each of them, kept in memory.
         compared: whether only the checkpoints whose circuits are compared are measured, with the
             circuits of all of them, on all tasks, at hand.
         circuits: whether it is left out where a run has `circuits: false`.
@@ -225,7 +228,7 @@ class Probe:
     model: Literal["bridge", "transformers"] = "bridge"
     split: Literal["test", "validation"] = "test"
     reads: tuple[str, ...] = ()
-    first: bool = False
+    first: Literal["", "before", "beside"] = ""
     compared: bool = False
     circuits: bool = False
     code: Callable[[Any], tuple[str, ...]] = lambda settings: ()
@@ -292,7 +295,7 @@ _ALL = (
         settings=AttentionSettings,
         message="Reading the attention of heads",
         passes=lambda settings, work: 2,
-        first=True,
+        first="before",
     ),
     Probe(
         name="head_roles",
@@ -353,7 +356,7 @@ _ALL = (
         ),
         split="validation",
         reads=("edges", "edge_samples"),
-        first=True,
+        first="beside",
         compared=True,
         circuits=True,
     ),

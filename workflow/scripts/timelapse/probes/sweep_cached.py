@@ -1,14 +1,11 @@
-"""A sweep for probes that read activations: through a study's store, checkpoint by checkpoint."""
+"""Activations for a sweep: through a study's store, checkpoint by checkpoint."""
 
 import logging
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
-from importlib import import_module
-from importlib.util import find_spec
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any
 
 import torch
 from transformer_lens.config import TransformerBridgeConfig
@@ -20,108 +17,86 @@ from timelapse.activations.cache_directory import FOLDER, GB, CacheDirectory, ch
 from timelapse.activations.cached_source import CachedSource
 from timelapse.activations.keys import checkpoint_digest
 from timelapse.activations.source import ActivationSpec, Source
-from timelapse.models.device import Device, FittingBatch
-from timelapse.models.loading import each_bridge
-from timelapse.models.prompts import Prompts
-from timelapse.probes.sweep import Measured, first_prompts, write_each
+from timelapse.models.loading import load_tokenizer
+from timelapse.models.prompts import Prompts, encode
+from timelapse.probes.registry import PROBES
+from timelapse.tasks.dataset import read_dataset
+
+if TYPE_CHECKING:
+    from timelapse.sweep import Cache
 
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Reading:
-    """What a probe reads, and the store that it reads through.
+class CachedActivations:
+    """The activations that a probe reads of every checkpoint of a part."""
 
-    Attributes:
-        needs: the probe's activations for a model's shape.
-        probes: names of the study's probes: what they need is computed along.
-        cache: where activations are kept.
-        dtype: in which dtype.
-        rows: rows of the dataset in an entry and in a forward pass.
-    """
+    def __init__(self, needs: str, kept: Mapping[str, Any], cache: "Cache") -> None:
+        """
+        Args:
+            needs: which activations the probe reads, from a model's config: `module:function`.
+            kept: `dtype` and `rows` of the study's `activations`.
+            cache: where they are kept.
+        """
+        self._needs = resolve_name(needs)
+        self._dtype: torch.dtype = getattr(torch, kept["dtype"])
+        self._rows: int = kept["rows"]
+        self._cache = ActivationCache(
+            CacheDirectory(cache.folder / FOLDER, round(cache.cap_gb * GB))
+        )
+        self._blocks: list[Prompts] = []
+        self._checkpoints: Sequence[Path] = ()
+        self._index: BlockIndex | None = None
 
-    needs: Callable[[TransformerBridgeConfig], Sequence[ActivationSpec]]
-    probes: tuple[str, ...]
-    cache: ActivationCache
-    dtype: torch.dtype
-    rows: int
-
-    @classmethod
-    def of(
-        cls,
-        needs: Callable[[TransformerBridgeConfig], Sequence[ActivationSpec]],
-        kept: Mapping[str, Any],
-        config: Mapping[str, Any],
-    ) -> "Reading":
-        """The reading of a probe in a study.
+    def read_prompts(
+        self, dataset: Path, checkpoints: Sequence[Path], n_prompts: int
+    ) -> list[Prompts]:
+        """The first prompts of a dataset; activations are kept of whole blocks of its rows.
 
         Args:
-            needs: the probe's.
-            kept: `dtype` and `rows` of the study's `activations`: what tables stand on.
-            config: the study's `store`, `activations` and `probes`: what they do not stand on.
+            dataset: a dataset's Parquet file.
+            checkpoints: whose activations will be read; the first one's tokenizer is used.
+            n_prompts: how many of its rows are measured.
+
+        Raises:
+            UserError: the dataset or the tokenizer cannot be used.
         """
-        cap = round(config["activations"]["cap_gb"] * GB)
-        return cls(
-            needs,
-            tuple(config["probes"]),
-            ActivationCache(CacheDirectory(Path(config["store"], FOLDER), cap)),
-            getattr(torch, kept["dtype"]),
-            kept["rows"],
-        )
+        rows = read_dataset(dataset).slice(0, rows_in_whole_blocks(n_prompts, self._rows))
+        self._checkpoints = list(dict.fromkeys(checkpoints))
+        self._blocks = encode(rows, load_tokenizer(checkpoints[0]), dataset)
+        return [
+            bucket[: int(bucket.rows.searchsorted(n_prompts))]
+            for bucket in self._blocks
+            if bucket.rows[0] < n_prompts
+        ]
 
-    def block_index(
-        self, config: TransformerBridgeConfig, prompts: Sequence[Prompts]
-    ) -> BlockIndex:
-        """Where the activations of a dataset are cached, for models of a shape."""
-        kept = merge_needs([*self.needs(config), *needs_of(self.probes, config)])
-        return BlockIndex(self.cache, prompts, kept, config, self.dtype, self.rows)
+    def source(self, bridge: TransformerBridge, checkpoint: Path) -> Source:
+        """The source of a checkpoint's activations, after `read_prompts`.
 
-    def source(self, index: BlockIndex, bridge: TransformerBridge, checkpoint: Path) -> Source:
-        """The source of a checkpoint's activations."""
-        return CachedSource(index, bridge, checkpoint_digest(checkpoint), self.needs(bridge.cfg))
+        Raises:
+            UserError: the store has too little room.
+        """
+        needs = self._needs(bridge.cfg)
+        if self._index is None:
+            kept = merge_needs([*needs, *all_needs(bridge.cfg)])
+            self._index = BlockIndex(
+                self._cache, self._blocks, kept, bridge.cfg, self._dtype, self._rows
+            )
+            announce(self._index, self._checkpoints)
+        return CachedSource(self._index, bridge, checkpoint_digest(checkpoint), needs)
 
 
-def sweep_reading(
-    reading: Reading,
-    probe: Callable[[TransformerBridge, Source, Sequence[Prompts], int], Measured],
-    compute: Mapping[str, Any],
-    batch: int | Literal["auto"],
-    checkpoints: Sequence[Path],
-    dataset: Path,
-    n_prompts: int,
-    tables: Sequence[Path] | Mapping[str, Sequence[Path]],
-    title: str,
-) -> None:
-    """As `sweep.sweep`, for a probe that reads activations: it is given a source of them.
+def all_needs(config: TransformerBridgeConfig) -> list[ActivationSpec]:
+    """The activations that all probes read of a model: whoever computes some keeps all of them.
 
-    Raises:
-        UserError: the dataset or a checkpoint cannot be used, or the store has too little room.
+    The functions are imported by name: what one probe measures does not depend on the others' code.
     """
-    blocks = first_prompts(dataset, checkpoints[0], rows_in_whole_blocks(n_prompts, reading.rows))
-    prompts = [
-        bucket[: int(bucket.rows.searchsorted(n_prompts))]
-        for bucket in blocks
-        if bucket.rows[0] < n_prompts
-    ]
-
-    device = Device.for_measuring(compute, checkpoints[0])
-    fitting = FittingBatch(device.batch(batch))
-
-    def measured() -> Iterator[Measured]:
-        index = None
-        bridges = each_bridge(checkpoints, device.name, device.dtype)
-        for checkpoint, bridge in zip(checkpoints, bridges, strict=True):
-            if index is None:
-                index = reading.block_index(bridge.cfg, blocks)
-                announce(index, checkpoints)
-            source = reading.source(index, bridge, checkpoint)
-            yield fitting.run(partial(probe, bridge, source, prompts))
-
-    write_each(measured(), checkpoints, tables, title)
+    functions = [resolve_name(probe.needs) for probe in PROBES.values() if probe.needs]
+    return [need for function in functions for need in function(config)]
 
 
 def announce(index: BlockIndex, checkpoints: Sequence[Path]) -> None:
-    """Say how much a job keeps at most, and refuse it if that does not fit.
+    """Report how much a job keeps at most, and check that it fits.
 
     Raises:
         UserError: the disk has too little room.
@@ -134,13 +109,13 @@ def announce(index: BlockIndex, checkpoints: Sequence[Path]) -> None:
         directory.contents().bytes,
         directory.free(),
     )
-    _say(
+    _report(
         f"activations of {len(checkpoints)} checkpoints: at most {wanted / GB:.3g} GB; "
         f"{directory.folder} holds {held / GB:.3g} of {directory.cap / GB:.3g} GB, "
         f"{free / GB:.3g} GB are free on its disk"
     )
     if wanted > directory.cap:
-        _say(
+        _report(
             "that is above the cap: what the next probe wants first will be gone; "
             "raise activations.cap_gb"
         )
@@ -149,24 +124,6 @@ def announce(index: BlockIndex, checkpoints: Sequence[Path]) -> None:
     check_free_space(directory, wanted)
 
 
-def _say(message: str) -> None:
+def _report(message: str) -> None:
     _log.info(message)
     print(message, file=sys.stderr)
-
-
-def needs_of(probes: Iterable[str], config: TransformerBridgeConfig) -> list[ActivationSpec]:
-    """The needs of probes that read activations; the others need none.
-
-    Their modules are imported by name: what one probe measures does not stand on the code of the
-    others, so its rule must not rerun with them.
-
-    Args:
-        probes: names as in a study's `probes:`, which are those of modules in this package.
-        config: the model's shape.
-    """
-    found: list[ActivationSpec] = []
-    for probe in probes:
-        name = f"timelapse.probes.{probe}"
-        if find_spec(name) and (needs := getattr(import_module(name), "needs", None)):
-            found.extend(needs(config))
-    return found

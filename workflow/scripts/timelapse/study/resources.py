@@ -1,61 +1,61 @@
-"""How much memory and time a job asks for, from the model's size and the number of prompts.
+"""How much memory and time the jobs of a study ask a scheduler for.
 
-These are requests to a scheduler, known before anything runs: bounds that are seldom reached, not
-predictions. `tests/unit/test_resources.py` holds what was measured. Free of torch.
+Bounds from the size of the model and the number of prompts, known before anything runs, and not
+predictions; every further attempt asks for that much more. Free of torch.
 """
 
 import json
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from math import ceil
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
-from timelapse.probes.registry import EdgesSettings, ProbeSettings
-from timelapse.study.config import EmbeddedModel
+from timelapse import paths
+from timelapse.probes.registry import PROBES, Work
+from timelapse.study.checks import longest_text
+from timelapse.study.runs import Run
+from timelapse.study.study import Study
+from timelapse.tasks.spec import TaskSpec
 
-MB = 10**6
-IMPORTS = 1_000 * MB
-"""Bytes of a process that has imported torch, transformers and TransformerLens."""
-LIGHT = 700 * MB
-"""Bytes of a process that reads, compares or draws tables."""
-FLOAT = 4
-"""Bytes of a number; models are loaded in float32 whatever they are run in."""
-LOADED = 3
-"""Copies of the weights in a measuring process: the model, the checkpoint that is copied into it,
-and q, k and v cut out of a joint weight."""
-TRAINED = 5
-"""Copies while training: weights, gradients, AdamW's two moments, and what is written to disk."""
+LIGHT_MB = 700
+"""A process that reads, compares or draws tables."""
+TORCH_MB = 1_000
+"""A process that has imported torch, transformers and TransformerLens."""
+START = 2
+"""Minutes until a process works: imports from a slow file system."""
+SPEED = 1e12 / 2
+"""Floating-point operations in a second: a twentieth of what GPUs do in float32, five times what
+two CPU cores do. Where a model as large as GPT-2 meets CPUs alone, a profile must ask for more."""
+LAUNCH = 0.016
+"""Seconds that a layer takes in a pass however small the model is."""
+CHECKPOINT = 12
+"""Seconds to load a checkpoint, and to write it or its tables."""
 GRADIENTS = 2**28
-"""Numbers that a pass with gradients leaves at most if it takes several prompts, as
-`circuits.memory` bounds it."""
+"""Numbers that a pass with gradients leaves at most; circuits.batch_memory bounds it."""
 BATCH = 100
-"""Prompts in a pass for `batch: auto`, see `models.device.BATCH`."""
-START = 120
-"""Seconds until a process works: imports from a slow file system."""
-LOADING = 6
-"""Seconds to load a checkpoint, and to write its tables."""
-LAUNCH = 0.008
-"""Seconds that a layer takes in a pass of a batch however small the model is."""
-SPEED = 1e12
-"""Floating-point operations in a second: a tenth of what GPUs do in float32, ten times what two CPU
-cores do. Where a model as large as GPT-2 meets CPUs alone, a profile must ask for more time."""
-MARGIN = 2
-"""How many times the estimated time is asked for."""
+"""Prompts in a pass for `batch: auto`; models.device has the same."""
+SUBWORDS = 1.5
+"""Tokens for a word, where a tokenizer splits words."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a job asks for at its first attempt.
+
+    Attributes:
+        mem_mb: memory in megabytes of 10^6 bytes.
+        runtime: minutes.
+    """
+
+    mem_mb: int
+    runtime: int
 
 
 @dataclass(frozen=True)
 class Size:
-    """A model's shape.
-
-    Attributes:
-        layers: blocks.
-        heads: attention heads in a block.
-        width: of the residual stream.
-        hidden: neurons of an MLP.
-        vocabulary: tokens.
-        context: tokens of the longest text.
-    """
+    """A model's shape: blocks, heads in each, widths, tokens of vocabulary and of the context."""
 
     layers: int
     heads: int
@@ -65,194 +65,178 @@ class Size:
     context: int
 
     @classmethod
-    def embedded(cls, settings: EmbeddedModel, words: int) -> "Size":
-        """That of an embedded model, whose vocabulary is words and four more tokens."""
-        hidden = settings.mlp_width or 4 * settings.width
-        return cls(
-            settings.layers, settings.heads, settings.width, hidden, words + 4, settings.context
-        )
-
-    @classmethod
     def of_folder(cls, folder: str | Path) -> "Size":
-        """That of a Hugging Face folder, from its config.json.
-
-        What the file leaves out is taken from GPT-2 small, and all of it if there is no file yet or
-        none that can be read: what is wrong with it is told when the model is loaded.
-        """
+        """That of a Hugging Face folder; GPT-2 small's where its config.json does not say."""
         try:
             config = json.loads(Path(folder, "config.json").read_text(encoding="utf-8"))
             config = {**config, **(config.get("text_config") or {})}
         except (OSError, ValueError, TypeError, AttributeError):
             config = {}
 
-        def first(names: Sequence[str], default: int) -> int:
+        def first(default: int, *names: str) -> int:
             found = (config.get(name) for name in names)
             return next((n for n in found if isinstance(n, int) and n > 0), default)
 
-        width = first(["hidden_size", "n_embd", "d_model"], 768)
+        width = first(768, "hidden_size", "n_embd", "d_model")
         return cls(
-            layers=first(["num_hidden_layers", "n_layer", "num_layers"], 12),
-            heads=first(["num_attention_heads", "n_head", "num_heads"], 12),
+            layers=first(12, "num_hidden_layers", "n_layer", "num_layers"),
+            heads=first(12, "num_attention_heads", "n_head", "num_heads"),
             width=width,
-            hidden=first(["intermediate_size", "n_inner", "ffn_dim"], 4 * width),
-            vocabulary=first(["vocab_size"], 50_257),
-            context=first(["max_position_embeddings", "n_positions"], 1_024),
+            hidden=first(4 * width, "intermediate_size", "n_inner", "ffn_dim"),
+            vocabulary=first(50_257, "vocab_size"),
+            context=first(1_024, "max_position_embeddings", "n_positions"),
         )
 
     @property
     def parameters(self) -> int:
-        """How many weights at most: three matrices in an MLP, and embeddings that are not tied."""
+        """Weights at most: three matrices in an MLP, and embeddings that are not tied."""
         block = 4 * self.width**2 + 3 * self.width * self.hidden
         return self.layers * block + (2 * self.vocabulary + self.context) * self.width
 
     @property
     def edges(self) -> int:
-        """Edges among which circuits are looked for, every head with a k and v of its own."""
+        """Edges of its graph, every head with a k and v of its own."""
         written = self.heads + 1
         before = self.layers + written * self.layers * (self.layers - 1) // 2
         into_mlps = before + self.layers * self.heads
         return 3 * self.heads * before + into_mlps + 1 + self.layers * written
 
-    def of_token(self) -> int:
-        """Numbers that a token leaves in a pass with gradients, see `circuits.memory`."""
-        return self.layers * (44 * self.width + 4 * self.hidden)
+    def activations(self, prompts: int, length: int) -> int:
+        """Numbers that prompts leave in a pass with gradients: streams, patterns and logits."""
+        token = self.layers * (44 * self.width + 4 * self.hidden + 2 * self.heads * length)
+        return prompts * length * (token + 3 * self.vocabulary)
 
-    def of_prompt(self, length: int) -> int:
-        """Numbers that a prompt leaves: tokens, attention patterns, and three times its logits."""
-        patterns = self.layers * self.heads * length
-        return length * (self.of_token() + 2 * patterns + 3 * self.vocabulary)
+    def seconds(self, prompts: int, length: int) -> float:
+        """Seconds of a forward pass: two operations for each weight and token."""
+        return self.layers * LAUNCH + 2 * self.parameters * prompts * length / SPEED
 
 
 @dataclass(frozen=True)
-class Request:
-    """What a job asks for.
+class Requests:
+    """What the jobs of a study ask for.
 
     Attributes:
-        bytes: of memory.
-        seconds: of time.
+        study: the study.
+        specs: its tasks.
     """
 
-    bytes: float
-    seconds: float
+    study: Study
+    specs: Mapping[str, TaskSpec]
 
-    def with_writing(self, checkpoints: int) -> "Request":
-        """The same with the time to write checkpoints."""
-        return replace(self, seconds=self.seconds + checkpoints * LOADING)
+    def size(self, name: str) -> Size:
+        """The size of a model; GPT-2 small's until a model from the hub has been fetched."""
+        model = self.study.models[name]
+        if model.source != "embedded":
+            folder = str(model.settings) if model.source == "folder" else None
+            return Size.of_folder(folder or paths.fill(paths.MODEL, model=name))
+        one = model.embedded
+        words = {word for task in model.mixture for word in self.specs[task].words()}
+        hidden = one.mlp_width or 4 * one.width
+        return Size(one.layers, one.heads, one.width, hidden, len(words) + 4, one.context)
 
-    def mem_mb(self, attempt: int) -> int:
-        """Megabytes of 10^6 bytes at an attempt: twice, three times ... as many."""
-        return attempt * math.ceil(self.bytes / MB)
+    def fetching(self, name: str) -> Request:
+        """Copying or downloading a model, ten megabytes a second."""
+        megabytes = 4 * self.size(name).parameters / 1e6
+        return Request(TORCH_MB + ceil(2 * megabytes), START + ceil(megabytes / 600))
 
-    def runtime(self, attempt: int) -> int:
-        """Minutes at an attempt."""
-        return attempt * math.ceil(MARGIN * self.seconds / 60)
+    def training(self, name: str) -> Request:
+        """Training a model from scratch."""
+        settings, size = self.study.models[name].embedded, self._sizes[name]
+        return _training(size, settings.batch, size.context, settings.steps, 1)
+
+    def finetuning(self, name: str) -> Request:
+        """Fine-tuning a run."""
+        run = self.study.runs[name]
+        batch, steps = run.recipe["batch"], run.recipe["steps"]
+        size = self._sizes[run.model]
+        return _training(size, batch, self._lengths[run.task], steps, len(run.steps))
+
+    def probe(self, name: str, run: Run, task: str, checkpoints: int) -> Request:
+        """Measuring some checkpoints of a run with a probe."""
+        key = (name, run.name, task, checkpoints)
+        if key not in self._probes:
+            self._probes[key] = self._probe(name, run, task, checkpoints)
+        return self._probes[key]
+
+    def comparing(self, run: Run) -> Request:
+        """Comparing circuits: scores prompt by prompt of a step, resamples of the others."""
+        edges, steps = self._sizes[run.model].edges, len(run.compared)
+        tasks = len(run.evaluate) + len(run.controls)
+        samples, resamples = self._prompts("edges"), settings_of(self.study, "transfer").resamples
+        scores = edges * (3 * samples + 10 * steps * tasks)
+        seconds = steps**2 * tasks * resamples * edges / 5e7
+        return Request(LIGHT_MB + ceil(4 * scores / 1e6), START + ceil(seconds / 60))
+
+    def tables(self, steps: int) -> Request:
+        """Reading, writing or drawing tables of so many steps: six seconds for each."""
+        return Request(LIGHT_MB, START + ceil(steps / 10))
+
+    def _probe(self, name: str, run: Run, task: str, checkpoints: int) -> Request:
+        settings, size = settings_of(self.study, name), self._sizes[run.model]
+        length, corruptions = self._lengths[task], len(self.specs[task].corruption_names)
+        at_once = min(settings.prompts, BATCH if settings.batch == "auto" else settings.batch)
+        work = Work(
+            size.layers,
+            size.heads,
+            size.edges,
+            length,
+            corruptions,
+            len(run.compared),
+            len(run.evaluate),
+        )
+        passes = PROBES[name].passes(settings, work) * ceil(settings.prompts / at_once)
+        seconds = checkpoints * (CHECKPOINT + passes * size.seconds(at_once, length))
+        one = size.activations(1, length)
+        numbers = 3 * size.parameters + 2 * min(at_once * one, max(GRADIENTS, one))
+        return Request(TORCH_MB + ceil(4 * numbers / 1e6), START + ceil(seconds / 60))
+
+    def _prompts(self, probe: str) -> int:
+        prompts: int = settings_of(self.study, probe).prompts
+        return prompts
+
+    # A large study asks a hundred thousand times.
+    @cached_property
+    def _sizes(self) -> "_Sizes":
+        return _Sizes(self)
+
+    @cached_property
+    def _lengths(self) -> dict[str, int]:
+        return {task: ceil(SUBWORDS * longest_text(spec)) for task, spec in self.specs.items()}
+
+    @cached_property
+    def _probes(self) -> dict[tuple[str, str, str, int], Request]:
+        return {}
 
 
-def training(size: Size, batch: int, length: int, steps: int) -> Request:
-    """A training's.
+class _Sizes(dict[str, Size]):
+    def __init__(self, resources: Requests) -> None:
+        super().__init__()
+        self._resources = resources
+
+    def __missing__(self, name: str) -> Size:
+        self[name] = self._resources.size(name)
+        return self[name]
+
+
+def settings_of(study: Study, probe: str) -> Any:
+    """A probe's settings in a study; those of `transfer` are its `comparison`."""
+    return study.comparison if probe == "transfer" else study.probes[probe]
+
+
+def for_attempts(request: Callable[[Any], Request]) -> dict[str, Callable[..., int]]:
+    """`mem_mb` and `runtime` of a rule: more at every attempt.
 
     Args:
-        size: of the model.
-        batch: examples in a step.
-        length: tokens of an example.
-        steps: of the optimiser; a step is a pass forward and two back.
+        request: of a job's wildcards.
     """
-    memory = IMPORTS + FLOAT * (TRAINED * size.parameters + batch * size.of_prompt(length))
-    return Request(memory, START + 3 * steps * _seconds(size, batch, length))
+    return {
+        "mem_mb": lambda wildcards, attempt: attempt * request(wildcards).mem_mb,
+        "runtime": lambda wildcards, attempt: attempt * request(wildcards).runtime,
+    }
 
 
-def fetching(size: Size) -> Request:
-    """That of copying or downloading a model, of ten megabytes a second."""
-    weights = FLOAT * size.parameters
-    return Request(IMPORTS + 2 * weights, START + weights / (10 * MB))
-
-
-def measuring(
-    size: Size,
-    prompts: int,
-    batch: int | Literal["auto"],
-    length: int,
-    passes: float,
-    checkpoints: int,
-) -> Request:
-    """That of a probe.
-
-    Args:
-        size: of the model.
-        prompts: that are measured.
-        batch: that are run at a time.
-        length: tokens of the longest.
-        passes: forward passes that every batch takes.
-        checkpoints: that the job measures.
-    """
-    at_once = min(prompts, BATCH if batch == "auto" else batch)
-    activations = min(at_once * size.of_prompt(length), max(GRADIENTS, size.of_prompt(length)))
-    memory = IMPORTS + FLOAT * (LOADED * size.parameters + 2 * activations)
-    work = passes * -(-prompts // at_once) * _seconds(size, at_once, length)
-    return Request(memory, START + checkpoints * (LOADING + work))
-
-
-def comparing(size: Size, prompts: int, steps: int, tasks: int, resamples: int) -> Request:
-    """That of comparing circuits: scores prompt by prompt of a step, resamples of the others.
-
-    Args:
-        size: of the model.
-        prompts: whose scores are read at a time.
-        steps: that are compared.
-        tasks: whose circuits are.
-        resamples: of the bootstrap.
-    """
-    scores = size.edges * (3 * prompts + 10 * steps * tasks)
-    seconds = steps**2 * tasks * resamples * size.edges / 1e8
-    return Request(LIGHT + FLOAT * scores, START + seconds)
-
-
-def light(seconds: float = 60) -> Request:
-    """That of reading, writing and drawing tables."""
-    return Request(LIGHT, START + seconds)
-
-
-def passes(probe: str, settings: ProbeSettings, size: Size, length: int, corruptions: int) -> float:
-    """Forward passes that a probe takes for every batch of prompts, a pass back counting as two.
-
-    Args:
-        probe: its name.
-        settings: its settings in a study's config.
-        size: of the model.
-        length: tokens of a prompt.
-        corruptions: schemes that it goes through.
-    """
-    match probe:
-        case "patching":
-            # A cell runs what follows its layer: half of the model on average.
-            return corruptions * size.layers * (3 * length + 5 * size.heads) / 2
-        case "edges":
-            assert isinstance(settings, EdgesSettings)
-            own = (_passes_of_method(name, settings, size) for name in settings.methods)
-            return corruptions * sum(own)
-        case "faithfulness":
-            # A curve over ten sizes, with complements and by sign, and what is looked for between.
-            return corruptions * 64
-        case "head_roles" | "logit_lens":
-            return 3
-        case _:
-            return 2
-
-
-def transfer_passes(size: Size, compared: int, tasks: int, corruptions: int) -> float:
-    """Forward passes in a host: its guests, circuits of halves, and heads moved there and back."""
-    circuits = compared + 2 * (tasks - 1) + 22
-    return corruptions * circuits + 2 * size.layers * size.heads
-
-
-def _passes_of_method(method: str, settings: EdgesSettings, size: Size) -> float:
-    if method in ("exact", "ACDC"):
-        return size.edges
-    if method == "node-ablation":
-        return 3 * size.layers * size.heads
-    return 3 * settings.ig_steps
-
-
-def _seconds(size: Size, batch: int, length: int) -> float:
-    """A forward pass of a batch: two operations for each weight and token."""
-    return size.layers * LAUNCH + 2 * size.parameters * batch * length / SPEED
+def _training(size: Size, batch: int, length: int, steps: int, checkpoints: int) -> Request:
+    """Weights, gradients, two moments, and what is written; a pass forward and two back a step."""
+    numbers = 5 * size.parameters + size.activations(batch, length)
+    seconds = 3 * steps * size.seconds(batch, length) + checkpoints * CHECKPOINT
+    return Request(TORCH_MB + ceil(4 * numbers / 1e6), START + ceil(seconds / 60))

@@ -1,15 +1,21 @@
-"""A run: a fine-tuning, the steps that it keeps, and where what it leaves behind lies."""
+"""A run: a source of checkpoints, the parts that they are measured in, and their tables."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
-from timelapse.steps import step_name
+from timelapse import paths
+from timelapse.errors import UserError
+from timelapse.steps import Granularity, Part, parts, parts_with, spread
+
+COMPARED = {"transfer"}
+"""The tables that have only the steps whose circuits are compared."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """A fine-tuning: its model, its task, and the tasks that its checkpoints are measured on.
+    """A source of checkpoints: its model, its task, and the tasks that they are measured on.
 
     Attributes:
         name: part of all its paths.
@@ -20,8 +26,10 @@ class Run:
         recipe: how it is trained.
         seed: of its training.
         repeats: the runs that are like it but for the seed.
-        controls: tasks whose circuits in the first checkpoint the verdict is held against.
+        controls: unrelated tasks, whose circuits in the first checkpoint are compared with.
         circuits: whether its circuits are asked for.
+        granularity: how many checkpoints a job measures.
+        most_compared: how many checkpoints' circuits are compared with each other at most.
     """
 
     name: str
@@ -34,11 +42,8 @@ class Run:
     repeats: tuple[str, ...] = ()
     controls: tuple[str, ...] = ()
     circuits: bool = True
-
-    @property
-    def step_names(self) -> tuple[str, ...]:
-        """The kept steps as they stand in paths: `000000`, `000008`, ..."""
-        return tuple(map(step_name, self.steps))
+    granularity: Granularity = "run"
+    most_compared: int = 24
 
     @property
     def training(self) -> dict[str, Any]:
@@ -50,38 +55,71 @@ class Run:
         """All tasks that it needs; one may be in it twice."""
         return (self.task, *self.evaluate, *self.controls)
 
-    @property
-    def checkpoints(self) -> list[str]:
-        """The folders of the kept steps."""
-        return [self.checkpoint(name) for name in self.step_names]
+    @cached_property
+    def compared(self) -> tuple[int, ...]:
+        """The steps whose circuits are compared, ascending."""
+        return spread(self.steps, self.most_compared)
 
-    def checkpoint(self, step: str) -> str:
-        """The folder of a step."""
-        return f"results/runs/{self.name}/checkpoints/step-{step}"
+    def parts(self, table: str, task: str) -> list[Part]:
+        """The parts of a table: of all steps, of those compared, or of a control's first.
 
-    @property
-    def training_table(self) -> str:
-        """The table of its training."""
-        return f"results/runs/{self.name}/training.parquet"
+        Args:
+            table: a probe's table.
+            task: one of the run's tasks.
+        """
+        if task in self.controls:
+            return [Part(self.steps[:1])]
+        return self._parts_compared if table in COMPARED else self._parts
 
-    def tables(self, probe: str, task: str, steps: Iterable[int] | None = None) -> list[str]:
-        """A probe's tables of some steps, by default of all that are kept."""
-        names = self.step_names if steps is None else map(step_name, steps)
-        return [self.table(probe, task, name) for name in names]
+    def part(self, table: str, task: str, name: str) -> Part:
+        """The part of this name.
 
-    def table(self, probe: str, task: str, step: str) -> str:
-        """A probe's table of a step."""
-        return f"results/runs/{self.name}/{task}/{probe}/step-{step}.parquet"
+        Raises:
+            UserError: the study has no such part.
+        """
+        try:
+            return self._by_name[table in COMPARED, task in self.controls][name]
+        except KeyError:
+            names = list(self._by_name[table in COMPARED, task in self.controls])
+            known = (
+                ", ".join(names) if len(names) < 4 else f"{names[0]}, {names[1]} ... {names[-1]}"
+            )
+            raise UserError(
+                paths.fill(paths.TABLE, run=self.name, task=task, table=table, part=name),
+                "",
+                "the study's run has no such part",
+                f"Ask for {known}, or set granularity and checkpoints so that there is one",
+            ) from None
 
-    @staticmethod
-    def frames(folder: str, steps: Iterable[int], *suffixes: str) -> list[str]:
-        """The pictures of some steps in a figure's folder, and last their film."""
-        pictures = [
-            f"{folder}/step-{step_name(step)}.{suffix}" for step in steps for suffix in suffixes
-        ]
-        return [*pictures, f"{folder}.gif"]
+    def tables(self, table: str, task: str, steps: Iterable[int] | None = None) -> list[str]:
+        """The files of a probe's table that hold some steps, by default all that are kept.
 
-    def circuits_for_others(self, task: str, suffix: str) -> list[str]:
-        """The circuits of the kept steps in a format of other tools."""
-        folder = f"results/runs/{self.name}/{task}/circuits"
-        return [f"{folder}/step-{step}.{suffix}" for step in self.step_names]
+        Args:
+            table: the name of the table.
+            task: one of the run's tasks.
+            steps: of the kept steps; others are in no file.
+        """
+        all_parts = self.parts(table, task)
+        found = all_parts if steps is None else parts_with(all_parts, steps)
+        folder = f"results/runs/{self.name}/{task}/{table}"
+        return [f"{folder}/{part.name}.parquet" for part in found]
+
+    @cached_property
+    def _parts(self) -> list[Part]:
+        return parts(self.steps, self.granularity)
+
+    @cached_property
+    def _parts_compared(self) -> list[Part]:
+        return parts(self.compared, self.granularity)
+
+    @cached_property
+    def _by_name(self) -> dict[tuple[bool, bool], dict[str, Part]]:
+        """Parts by name, by whether they are of compared steps, and of a control."""
+        first = [Part(self.steps[:1])]
+        every = {
+            (False, False): self._parts,
+            (True, False): self._parts_compared,
+            (False, True): first,
+            (True, True): first,
+        }
+        return {key: {part.name: part for part in of_key} for key, of_key in every.items()}

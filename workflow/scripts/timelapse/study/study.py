@@ -8,7 +8,7 @@ from timelapse.errors import UserError, raise_errors
 from timelapse.files.messages import dotted
 from timelapse.files.validation import validate
 from timelapse.probes.registry import EdgesSettings, ProbeSettings
-from timelapse.steps import kept_steps
+from timelapse.steps import Granularity, kept_steps
 from timelapse.study.config import (
     Activations,
     Comparison,
@@ -21,7 +21,6 @@ from timelapse.study.config import (
 )
 from timelapse.study.config_checks import config_mistakes
 from timelapse.study.config_files import ConfigFiles, located, task_file
-from timelapse.study.jobs import Jobs
 from timelapse.study.repeats import repeats_of, with_repeats
 from timelapse.study.runs import Run
 
@@ -88,7 +87,7 @@ class Study:
     """
 
     seed: int
-    granularity: Literal["run", "checkpoint"] | int
+    granularity: Granularity
     store: str
     activations: Activations
     compute: Compute
@@ -123,19 +122,6 @@ class Study:
         assert isinstance(settings, EdgesSettings)
         return settings
 
-    @property
-    def evaluations(self) -> list[Jobs]:
-        """Every run on every task that it is evaluated on, all its checkpoints together or each."""
-        each = self.granularity == "checkpoint"
-        return [
-            Jobs(run, task, run.steps, each) for run in self.runs.values() for task in run.evaluate
-        ]
-
-    @property
-    def jobs(self) -> list[Jobs]:
-        """How the measuring of the evaluations is cut into jobs."""
-        return [part for evaluation in self.evaluations for part in evaluation.parts]
-
 
 def read_study(files: ConfigFiles) -> Study:
     """Check a config and read it.
@@ -157,7 +143,7 @@ def read_study(files: ConfigFiles) -> Study:
         activations=config.activations,
         compute=config.compute,
         models={name: _model(name, source, config.seed) for name, source in models.items()},
-        runs={name: _run(name, settings, config.seed) for name, settings in runs.items()},
+        runs={name: _run(name, settings, config) for name, settings in runs.items()},
         probes=config.probe_settings,
         comparison=config.comparison,
         films=config.films,
@@ -185,7 +171,7 @@ def _model(name: str, source: ModelSource, seed: int) -> Model:
     return Model(name, "embedded", settings, seed if own is None else own)
 
 
-def _run(name: str, settings: FineTuning, seed: int) -> Run:
+def _run(name: str, settings: FineTuning, config: Config) -> Run:
     recipe = ("steps", "batch", "learning_rate", "warmup", "decay", "weight_decay", "dtype")
     return Run(
         name=name,
@@ -194,7 +180,9 @@ def _run(name: str, settings: FineTuning, seed: int) -> Run:
         evaluate=settings.evaluated,
         steps=kept_steps(settings.schedule, settings.steps),
         recipe=settings.model_dump(include={*recipe}),
-        seed=seed if settings.seed is None else settings.seed,
+        seed=config.seed if settings.seed is None else settings.seed,
+        granularity=config.granularity,
+        most_compared=config.comparison.checkpoints,
         repeats=repeats_of(name, settings.seeds),
         circuits=settings.circuits,
         controls=settings.controls,

@@ -1,13 +1,13 @@
-"""What a study is asked for when no file is named: everything that its config stands for."""
+"""What a study is asked for when no file is named, and which files are no longer part of it."""
 
-from collections.abc import Mapping
-from itertools import product
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 
+from timelapse import paths
+from timelapse.probes.registry import PROBES, SCHEMAS
+from timelapse.study.resources import settings_of
 from timelapse.study.runs import Run
 from timelapse.study.study import Study
-
-OF_CIRCUITS = {"edges", "faithfulness"}
-"""The probes that look for circuits, which a run may do without."""
 
 
 def results(
@@ -15,7 +15,7 @@ def results(
 ) -> list[str]:
     """The files that rule `all` asks for.
 
-    Of a run's repeats it asks only for what the run's summary stands on.
+    Of a run's repeats it asks only for what the run's summary depends on.
 
     Args:
         study: the config.
@@ -32,17 +32,64 @@ def results(
 
 
 def _of_run(run: Run, study: Study, films: Mapping[str, str], overviews: list[str]) -> list[str]:
-    folder = f"results/runs/{run.name}"
-    left_out = set() if run.circuits else OF_CIRCUITS
-    found = [run.training_table, f"{folder}/figures/win_rate.png"]
-    for jobs, probe in product(study.jobs, study.probes):
-        if jobs.run is run and probe not in left_out:
-            found += jobs.asked_for(probe)
-    for task, (film, probe) in product(run.evaluate, films.items()):
-        if probe not in left_out:
-            found.append(f"{folder}/{task}/figures/{film}.gif")
+    probes = [probe for probe in PROBES.values() if run.circuits or not probe.circuits]
+    left_out = {table for probe in PROBES.values() if probe not in probes for table in probe.tables}
+    found = [
+        paths.fill(paths.TRAINING, run=run.name),
+        paths.fill(paths.RUN_OVERVIEW, run=run.name, overview="win_rate"),
+    ]
+    for task in run.evaluate:
+        for probe in probes:
+            # A job writes all of its tables, so that one stands for them.
+            found += run.tables(probe.filled(settings_of(study, probe.name))[0], task)
+        for film, table in films.items():
+            if table not in left_out:
+                found.append(paths.fill(paths.FILM, run=run.name, task=task, film=film))
+        if run.circuits:
+            found.append(paths.fill(paths.CIRCUITS, run=run.name, task=task))
     if run.circuits:
-        found += [f"{folder}/summary.md", *overviews]
-        for task in run.evaluate:
-            found.append(f"{folder}/{task}/circuits/step-{run.step_names[-1]}.graphml")
+        found += [paths.fill(paths.SUMMARY_TEXT, run=run.name), *overviews]
     return found
+
+
+def stale_parts(runs: Iterable[Run]) -> list[Path]:
+    """The parts of tables that the study has no longer, where all of its own parts are there.
+
+    After a change of the granularity or of the checkpoints, files of former parts would lie beside
+    the present ones and repeat or add steps. Until the present parts are complete they are kept:
+    whoever changes back has lost nothing.
+
+    Args:
+        runs: the study's runs.
+
+    Returns:
+        Files, sorted, whose names are those of parts; whatever is called otherwise stays.
+    """
+    found = []
+    for run in runs:
+        for task in {*run.evaluate, *run.controls}:
+            for table in SCHEMAS:
+                present = {Path(file) for file in run.tables(table, task)}
+                folder = next(iter(present)).parent
+                there = set(folder.iterdir()) if folder.is_dir() else set()
+                if present <= there:
+                    others = there - present
+                    found += [path for path in others if _is_part(path)]
+    return sorted(found)
+
+
+def remove_stale_parts(runs: Iterable[Run], report: Callable[[str], None]) -> None:
+    """Remove `stale_parts`, and report each.
+
+    Args:
+        runs: the study's runs.
+        report: takes a line for the terminal.
+    """
+    for path in stale_parts(runs):
+        path.unlink()
+        report(f"Removed {path}: the study now has other parts")
+
+
+def _is_part(path: Path) -> bool:
+    location = paths.parse(path)
+    return location is not None and location.kind == "table"

@@ -7,12 +7,10 @@ of its own; they are drawn again from verified tables in seconds, so it is not w
 """
 
 import json
-import re
 from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree
 
-import pyarrow as pa
 import pyarrow.compute as pc
 from PIL import Image
 
@@ -20,10 +18,31 @@ from timelapse import tables
 from timelapse.errors import UserError
 from timelapse.files.parquet import read, read_all
 from timelapse.models.checksums import FILE, WEIGHTS, verify
+from timelapse.paths import parse
+from timelapse.probes.registry import SCHEMAS as PROBE_SCHEMAS
+from timelapse.steps import step_name
 from timelapse.tasks.dataset import read_dataset
 
-SCHEMAS = {name.lower(): kind for name, kind in vars(tables).items() if isinstance(kind, pa.Schema)}
-SCHEMAS["transfer"] = tables.COMPARISON
+SCHEMAS = {
+    **PROBE_SCHEMAS,
+    "training": tables.TRAINING,
+    "comparison": tables.COMPARISON,
+    "heads": tables.HEADS,
+    "summary": tables.SUMMARY,
+}
+"""The schemas of all tables that the workflow writes, by their names."""
+
+
+def is_result(path: Path) -> bool:
+    """Whether a file or folder lies where the workflow, of this study or another, puts one.
+
+    >>> is_result(Path("results/runs/a/training.parquet"))
+    True
+    >>> is_result(Path("results/notes/mine.parquet"))
+    False
+    """
+    location = parse(path)
+    return location is not None and (location.kind != "table" or location.table in SCHEMAS)
 
 
 def fault_of(path: Path, frames: int | None = None) -> str | None:
@@ -49,18 +68,19 @@ def fault_of(path: Path, frames: int | None = None) -> str | None:
 
 
 def _table(path: Path) -> None:
-    if "datasets" in path.parts:
+    location = parse(path)
+    if location is not None and location.kind == "dataset":
         read_dataset(path)
         return
-    of_a_step = path.stem.startswith("step-")
-    name = path.parent.name if of_a_step else path.stem
-    if name not in SCHEMAS:
+    if location is None or location.table not in SCHEMAS:
         read_all(path)
         return
-    table = read(path, SCHEMAS[name])
-    told = of_a_step and "step" in table.column_names
-    if told and not pc.all(pc.equal(table["step"], int(path.stem[5:]))).as_py():
-        raise ValueError("the table is of another step")
+    table = read(path, SCHEMAS[location.table])
+    if location.kind == "table" and "step" in table.column_names:
+        ends = pc.min_max(table["step"]).as_py()
+        steps = sorted({ends["min"], ends["max"]})
+        if "-".join(map(step_name, steps)) != path.stem:
+            raise ValueError("the table is of other steps")
 
 
 def _model(folder: Path) -> None:
@@ -122,33 +142,3 @@ _CHECKS: dict[str, Callable[[Path], object]] = {
     ".md": _text,
     WEIGHTS: _weights,
 }
-
-
-_STEP = r"step-\d{6}"
-_FOLDERS = re.compile(rf"models/[^/]+|runs/[^/]+/checkpoints/{_STEP}")
-_FILES = re.compile(
-    "|".join(
-        (
-            r"datasets/[^/]+/(train|validation|test)\.parquet",
-            r"runs/[^/]+/(training\.parquet|summary\.(parquet|md))",
-            r"runs/[^/]+/figures/\w+\.png",
-            r"runs/[^/]+/[^/]+/(comparison|heads)\.parquet",
-            rf"runs/[^/]+/[^/]+/({'|'.join(SCHEMAS)})/{_STEP}\.parquet",
-            rf"runs/[^/]+/[^/]+/circuits/{_STEP}\.(graphml|importances\.json)",
-            r"runs/[^/]+/[^/]+/figures/\w+\.(png|gif)",
-            rf"runs/[^/]+/[^/]+/figures/\w+/{_STEP}\.(png|svg|json)",
-        )
-    )
-)
-
-
-def is_result(path: Path, results: Path) -> bool:
-    """Whether a file or folder lies where the workflow, of this study or another, puts one.
-
-    >>> is_result(Path("results/runs/a/training.parquet"), Path("results"))
-    True
-    >>> is_result(Path("results/notes/mine.parquet"), Path("results"))
-    False
-    """
-    kind = _FOLDERS if path.is_dir() else _FILES
-    return bool(kind.fullmatch(path.relative_to(results).as_posix()))

@@ -1,12 +1,12 @@
 """All files under a study's results, and which of them are damaged."""
 
 import json
-import re
 import shlex
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from timelapse.paths import parse, target_of
 from timelapse.verification.checks import fault_of, is_result
 
 
@@ -42,12 +42,13 @@ def verified(results: Path, frames: Mapping[str, int]) -> Verified:
     """
     looked_at, damages, unknown = 0, [], []
     for path in results_in(results):
-        if not is_result(path, results):
+        if not is_result(path):
             unknown.append(path)
             continue
         looked_at += 1
-        run = path.relative_to(results).parts[1:2]
-        problem = fault_of(path, frames.get(run[0]) if run else None)
+        location = parse(path)
+        run = location.run if location else None
+        problem = fault_of(path, frames.get(run) if run else None)
         if problem:
             damages.append(Damage(path, problem))
     return Verified(looked_at, tuple(damages), tuple(unknown))
@@ -62,9 +63,6 @@ def results_in(folder: Path) -> Iterator[Path]:
             yield from results_in(path)
         else:
             yield path
-
-
-_FRAME = re.compile(r"figures/\w+/step-\d+\.(png|svg|json)$")
 
 
 @dataclass(frozen=True)
@@ -97,13 +95,10 @@ class Command:
 def mending(damaged: Sequence[Path], snakemake: Command) -> list[str]:
     """Remove what is damaged, then ask for it by name.
 
-    Frames are asked for last and by themselves: another rule draws one frame than draws a whole
-    film, and Snakemake takes one of both at a time.
+    A damaged checkpoint is made again with all of its run, as exported circuits are.
     """
-    frames = [path for path in damaged if _FRAME.search(path.as_posix())]
-    others = [path for path in damaged if path not in frames]
-    asked = [snakemake.line(paths) for paths in (others, frames) if paths]
-    return [shlex.join(["rm", "-r", *map(str, damaged)]), *asked]
+    targets = list(dict.fromkeys(map(target_of, damaged)))
+    return [shlex.join(["rm", "-r", *map(str, targets)]), snakemake.line(targets)]
 
 
 def _text(value: object) -> str:
@@ -144,5 +139,5 @@ def report(found: Verified, snakemake: Command, runs: Collection[str]) -> str:
 
 def _run_of(path: Path) -> str:
     """The run that a file is of; nothing for what runs share."""
-    parts = path.parts
-    return parts[parts.index("runs") + 1] if "runs" in parts[:-1] else ""
+    location = parse(path)
+    return (location.run if location else None) or ""

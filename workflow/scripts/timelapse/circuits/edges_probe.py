@@ -1,0 +1,44 @@
+"""The probe `edges`: the scores of all edges of a checkpoint, by every method of a study."""
+
+from collections.abc import Sequence
+
+import pyarrow as pa
+from transformer_lens.model_bridge import TransformerBridge
+
+from timelapse.circuits.methods import score_edges
+from timelapse.circuits.settings import Settings
+from timelapse.models.prompts import Prompts
+from timelapse.probes.registry import EdgesSettings
+
+
+def edges(
+    bridge: TransformerBridge,
+    prompts: Sequence[Prompts],
+    batch_size: int,
+    corruptions: Sequence[str],
+    settings: EdgesSettings,
+) -> dict[str, pa.Table]:
+    """Score the edges of a checkpoint; see `score_edges`.
+
+    Args:
+        bridge: the checkpoint.
+        prompts: buckets of prompts.
+        batch_size: prompts run at a time.
+        corruptions: the schemes that corrupt the prompts.
+        settings: the methods, and what they can be told.
+
+    Returns:
+        `edges`, `edge_samples` and `edges_by_position`, without `step`.
+
+    Raises:
+        UserError: the model has another graph than `GraphShape` describes.
+    """
+    chosen = Settings(
+        batch=batch_size,
+        ig_steps=settings.ig_steps,
+        ablation=settings.ablation,
+        keep=settings.keep,
+        threshold=settings.threshold,
+        positions=settings.positions,
+    )
+    return score_edges(bridge, prompts, corruptions, settings.methods, chosen)
