@@ -48,6 +48,7 @@ def measurement(probe):
             "steps": run.part(probe, task, wildcards.part).steps,
             "first": run.steps[0],
             "corruptions": SPECS[task].corruption_names,
+            "metric": SPECS[task].metric,
         }
         if declared.compared:
             job["compared"] = run.compared
