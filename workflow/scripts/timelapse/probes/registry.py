@@ -213,6 +213,7 @@ class Probe:
         compared: whether only the checkpoints whose circuits are compared are measured, with the
             circuits of all of them, on all tasks, at hand.
         circuits: whether it is left out where a run has `circuits: false`.
+        linear: whether it takes the metric apart, and is left out where a task's is not linear.
         code: further functions that its results depend on, from the settings.
     """
 
@@ -231,6 +232,7 @@ class Probe:
     first: Literal["", "before", "beside"] = ""
     compared: bool = False
     circuits: bool = False
+    linear: bool = False
     code: Callable[[Any], tuple[str, ...]] = lambda settings: ()
 
     def filled(self, settings: ProbeSettings) -> tuple[str, ...]:
@@ -268,6 +270,7 @@ _ALL = (
         tables={"logit_diff": tables.LOGIT_DIFF},
         settings=LogitDiffSettings,
         message="Decomposing the logit difference",
+        linear=True,
         passes=lambda settings, work: 2,
     ),
     Probe(
