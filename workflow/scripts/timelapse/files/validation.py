@@ -91,6 +91,9 @@ Name = Annotated[
 ]
 """A name that becomes part of paths and wildcards."""
 
+Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
+"""What random numbers are drawn from."""
+
 
 def validate(
     model: type[Checked],

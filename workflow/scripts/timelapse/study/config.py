@@ -7,12 +7,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, create_model, model_validator
 
-from timelapse.files.validation import Name, StrictModel, Unique, mistake
+from timelapse.files.validation import Name, Seed, StrictModel, Unique, mistake
+from timelapse.models.sources import SOURCES, Folder, ModelSource
 from timelapse.probes.registry import PROBES, Comparison, EdgesSettings, Method, ProbeSettings
 
-Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
-Folder = Annotated[str, Field(pattern=r"^[^~$\x00-\x1f\x7f][^$\x00-\x1f\x7f]*$", max_length=1000)]
-"""A path that is taken as it is written; what a shell would fill in is refused."""
 Step = Annotated[int, Field(ge=0, le=999_999)]
 Steps = Annotated[tuple[Step, ...], Field(min_length=1, max_length=10_000), Unique()]
 
@@ -40,31 +38,6 @@ class Compute(StrictModel):
     measuring."""
 
 
-class EmbeddedModel(StrictModel):
-    """A small GPT-2 that the workflow trains from scratch on a mixture of tasks."""
-
-    layers: int = Field(4, ge=1, le=100)
-    """Number of blocks."""
-    heads: int = Field(4, ge=1, le=100)
-    """Attention heads in a block; they divide the width."""
-    width: int = Field(128, ge=8, le=16_384)
-    """Width of the residual stream."""
-    mlp_width: int | None = Field(None, ge=1, le=65_536)
-    """Neurons of an MLP; four times the width if left out."""
-    context: int = Field(32, ge=8, le=16_384)
-    """Tokens in a training row and longest prompt."""
-    mixture: Annotated[dict[Name, Annotated[float, Field(ge=1e-6, le=1e6)]], Field(min_length=1)]
-    """Weight of each task among the training texts."""
-    steps: int = Field(3000, ge=1, le=9_999_999)
-    """Optimiser steps."""
-    batch: int = Field(32, ge=1, le=1_000_000)
-    """Rows in a step."""
-    learning_rate: float = Field(2e-3, gt=0, le=1)
-    """Peak learning rate."""
-    seed: Seed | None = None
-    """Seed of this model alone instead of the study's."""
-
-
 def _check_one_key(settings: StrictModel, rule: str) -> None:
     """Check that of keys that exclude each other one is given.
 
@@ -83,30 +56,32 @@ def _check_one_key(settings: StrictModel, rule: str) -> None:
         )
 
 
-class ModelSource(StrictModel):
+class _ModelSettings(StrictModel):
     """Where a model comes from: one of these keys."""
 
-    folder: Folder | None = None
-    """A Hugging Face folder (config.json, safetensors, tokenizer.json), without ~ or $, which are
-    not filled in; one that is not in the working directory may be shipped with the workflow."""
-    hub: (
-        Annotated[
-            str,
-            Field(
-                pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?$",
-                max_length=200,
-            ),
-        ]
-        | None
-    ) = None
-    """A name on the Hugging Face hub, such as gpt2; downloaded once."""
-    embedded: EmbeddedModel | None = None
-    """A small GPT-2 that the workflow trains from scratch on a mixture of tasks."""
-
     @model_validator(mode="after")
-    def _one(self) -> "ModelSource":
+    def _one(self) -> "_ModelSettings":
         _check_one_key(self, "a model has one source")
         return self
+
+    @property
+    def source(self) -> ModelSource:
+        """Where the model comes from."""
+        return next(s for s in SOURCES.values() if getattr(self, s.name) is not None)
+
+    @property
+    def settings(self) -> Any:
+        """What stands below the source's key."""
+        return getattr(self, self.source.name)
+
+
+_SOURCE_FIELDS: dict[str, Any] = {
+    source.name: (source.settings | None, Field(None, description=source.description))
+    for source in SOURCES.values()
+}
+ModelSettings = create_model(
+    "ModelSettings", __base__=_ModelSettings, __doc__=_ModelSettings.__doc__, **_SOURCE_FIELDS
+)
 
 
 class Checkpoints(StrictModel):
@@ -262,7 +237,7 @@ class Config(StrictModel):
     looked for among those shipped with the workflow."""
     activations: Activations = Activations()
     compute: Compute = Compute()
-    models: Annotated[dict[Name, ModelSource], Field(min_length=1)]
+    models: Annotated[dict[Name, ModelSettings], Field(min_length=1)]
     """Where runs start, by name."""
     runs: Annotated[dict[Name, FineTuning], Field(min_length=1)]
     """Sources of checkpoints, by name."""
