@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from timelapse.files.messages import advice
-from timelapse.steps import kept_steps
+from timelapse.models.run_sources import RUN_SOURCES
 from timelapse.study.config import Config, FineTuning, ModelSettings
 from timelapse.study.config_files import located, task_file
 from timelapse.study.repeats import Mistake
@@ -51,13 +51,10 @@ def _mistakes_of_run(
     if run.model not in models:
         problem = f"there is no model {run.model!r}"
         yield (*here, "model"), problem, f"Name one of models: {', '.join(sorted(models))}"
-    if run.warmup + run.decay > run.steps:
-        problem = f"warm-up and decay take {run.warmup + run.decay} steps, there are {run.steps}"
-        yield (*here, "decay"), problem, "Shorten one of them or raise `steps`"
-    steps = kept_steps(run.schedule, run.steps)
-    if steps[-1] > run.steps:
-        problem = f"step {steps[-1]} comes after the last, {run.steps}"
-        yield (*here, "checkpoints", "steps"), problem, "Raise `steps` or leave that checkpoint out"
+    source = RUN_SOURCES[run.source]
+    for path, problem, remedy in source.mistakes(run):
+        yield (*here, *path), problem, remedy
+    steps = source.steps(run)
     if len(steps) > MOST_CHECKPOINTS:
         problem = f"{len(steps):,} checkpoints would be kept, {MOST_CHECKPOINTS:,} are the most"
         yield (*here, "checkpoints"), problem, "Keep them farther apart"

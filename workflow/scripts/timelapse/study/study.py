@@ -9,9 +9,10 @@ from pydantic import BaseModel
 from timelapse.errors import UserError, raise_errors
 from timelapse.files.messages import dotted
 from timelapse.files.validation import validate
+from timelapse.models.run_sources import RUN_SOURCES
 from timelapse.models.sources import SOURCES, EmbeddedModel
 from timelapse.probes.registry import EdgesSettings, ProbeSettings
-from timelapse.steps import Granularity, kept_steps
+from timelapse.steps import Granularity
 from timelapse.study.config import (
     Activations,
     Comparison,
@@ -173,14 +174,14 @@ def _model(name: str, given: ModelSettings, seed: int) -> Model:
 
 
 def _run(name: str, settings: FineTuning, config: Config) -> Run:
-    recipe = ("steps", "batch", "learning_rate", "warmup", "decay", "weight_decay", "dtype")
+    source = RUN_SOURCES[settings.source]
     return Run(
         name=name,
         model=settings.model,
         task=settings.task,
         evaluate=settings.evaluated,
-        steps=kept_steps(settings.schedule, settings.steps),
-        recipe=settings.model_dump(include={*recipe}),
+        steps=source.steps(settings),
+        recipe=source.recipe(settings),
         seed=config.seed if settings.seed is None else settings.seed,
         granularity=config.granularity,
         most_compared=config.comparison.checkpoints,
