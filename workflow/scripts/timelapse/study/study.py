@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -48,6 +48,11 @@ class Model:
     def files(self) -> list[str]:
         """The files that it is made from."""
         return SOURCES[self.source].files(self.settings)
+
+    @property
+    def function(self) -> str:
+        """What makes it, as `module:function`."""
+        return SOURCES[self.source].function
 
     @property
     def embedded(self) -> EmbeddedModel:
@@ -107,6 +112,10 @@ class Study:
     def models_of(self, rule: str) -> list[str]:
         """The names of the models that a rule makes."""
         return [m.name for m in self.models.values() if SOURCES[m.source].rule == rule]
+
+    def runs_of(self, rule: str) -> list[str]:
+        """The names of the runs whose checkpoints a rule makes."""
+        return [run.name for run in self.runs.values() if RUN_SOURCES[run.source].rule == rule]
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -177,6 +186,7 @@ def _run(name: str, settings: FineTuning, config: Config) -> Run:
     source = RUN_SOURCES[settings.source]
     return Run(
         name=name,
+        source=source.name,
         model=settings.model,
         task=settings.task,
         evaluate=settings.evaluated,
