@@ -7,25 +7,7 @@ are named by import path. To add a method, write its function and add an entry.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pkgutil import resolve_name
-from typing import Any, Literal, Protocol
-
-
-class ScoringWork(Protocol):
-    """What the cost of a method depends on besides its settings.
-
-    Attributes:
-        layers: of the model.
-        heads: in a layer.
-        edges: in the model's graph.
-    """
-
-    layers: int
-    heads: int
-    edges: int
-
-
-class _Settings(Protocol):
-    ig_steps: int
+from typing import Any, Literal
 
 
 @dataclass(frozen=True)
@@ -41,7 +23,8 @@ class Method:
         by_position: whether it can split the scores by labelled position.
         settings: which of `MethodSettings` it reads, besides `batch`.
         passes: forward passes that a batch of prompts takes for one corruption, a backward pass
-            counted as two, from `ig_steps` and the model.
+            counted as two, from the settings and the `layers`, `heads` (in a layer) and `edges` of
+            the model, see `probes.registry.Work`.
         cost: the same in words.
         description: what a score is, as Markdown.
     """
@@ -50,7 +33,7 @@ class Method:
     function: str
     description: str
     cost: str
-    passes: Callable[[_Settings, ScoringWork], float]
+    passes: Callable[[Any, Any], float]
     scores: Literal["edges", "nodes"] = "edges"
     needs: Literal["gradients", "ablated"] = "gradients"
     by_position: bool = True

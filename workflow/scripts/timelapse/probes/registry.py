@@ -37,6 +37,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from timelapse import tables
+from timelapse.circuits.methods import METHODS
 from timelapse.files.validation import StrictModel, Unique
 
 Method = Literal[
@@ -245,13 +246,14 @@ class Probe:
 
 def _of_methods(settings: EdgesSettings, work: Work) -> float:
     """Forward passes of all methods that score edges."""
-    passes = {
-        "exact": work.edges,
-        "ACDC": work.edges,
-        "node-ablation": 3 * work.layers * work.heads,
-    }
-    each = (passes.get(method, 3 * settings.ig_steps) for method in settings.methods)
-    return work.corruptions * sum(each)
+    return work.corruptions * sum(
+        METHODS[method].passes(settings, work) for method in settings.methods
+    )
+
+
+def _functions_of_methods(settings: EdgesSettings) -> tuple[str, ...]:
+    """Where the chosen methods are; they are imported by name."""
+    return tuple(METHODS[method].function for method in settings.methods)
 
 
 _ALL = (
@@ -331,6 +333,7 @@ _ALL = (
         message="Scoring the edges of the model",
         passes=_of_methods,
         circuits=True,
+        code=_functions_of_methods,
     ),
     Probe(
         name="faithfulness",
