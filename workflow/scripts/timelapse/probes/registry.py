@@ -10,7 +10,7 @@ parameter for, and returns a table for each of its `tables`, without the column 
 | parameter | value |
 |---|---|
 | `bridge`, `model` | the checkpoint in TransformerLens' bridge, or by itself; see `Probe.model` |
-| `source` | a `Source` of the activations that `Probe.needs` names |
+| `source` | an `ActivationSource` of the activations that `Probe.needs` names |
 | `prompts` | the prompts as `Sequence[Prompts]`, buckets of one length |
 | `batch_size` | prompts run at a time; halved where memory runs out |
 | `settings` | the probe's settings, an instance of `Probe.settings` |
