@@ -25,7 +25,7 @@ rule all:
     input:
         results(
             STUDY,
-            films={name: kind.table for name, kind in KINDS.items()},
+            films={name: film.table for name, film in FILMS.items()},
             overviews={name: pictures(run) for name, run in STUDY.runs.items()},
             not_linear=[
                 task
