@@ -15,7 +15,7 @@ LOCK := requirements.lock
 # Threads that wait by spinning are many times slower on a shared machine.
 export OMP_WAIT_POLICY := PASSIVE
 
-.PHONY: run install test test-slow test-all test-slurm lint format lock clean
+.PHONY: run install test test-slow test-all test-slurm lint format schemas lock clean
 
 run: $(INSTALLED)
 	$(BIN)/snakemake --cores $(CORES)
@@ -40,6 +40,9 @@ lint: $(INSTALLED)
 	$(BIN)/snakefmt --check Snakefile rules workflow/Snakefile
 	$(BIN)/mypy
 	$(BIN)/snakemake --lint
+
+schemas: $(INSTALLED)
+	PYTHONPATH=workflow/scripts $(BIN)/python -m timelapse.study.schemas
 
 format: $(INSTALLED)
 	$(BIN)/ruff check --fix .

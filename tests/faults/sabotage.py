@@ -11,7 +11,9 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-_SCRIPT = re.compile(r"\.snakemake/scripts/tmp\w+\.(\w+)\.py$")
+_SCRIPT = re.compile(r"\.snakemake/scripts/tmp\w+\.\w+\.py$")
+_LOG = re.compile(rb"logs/(\w+)/")
+"""In the script of a job: the folder of its log, which is called like its rule."""
 _POLL = 0.05
 
 
@@ -43,7 +45,7 @@ class Snakemake:
         return self.log.read_text(errors="replace").count("Finished jobid")
 
     def jobs(self) -> dict[psutil.Process, str]:
-        """The processes of its jobs, each with the name of its script."""
+        """The processes of its jobs, each with its rule."""
         found = {}
         try:
             processes = self._root.children(recursive=True)
@@ -51,11 +53,12 @@ class Snakemake:
             return {}
         for process in processes:
             try:
-                named = _SCRIPT.search(process.cmdline()[-1])
-            except (psutil.Error, IndexError):
+                script = process.cmdline()[-1]
+                if _SCRIPT.search(script) and process.name().startswith("python"):
+                    log = _LOG.search((Path(process.cwd()) / script).read_bytes())
+                    found[process] = log[1].decode()
+            except (psutil.Error, IndexError, OSError):
                 continue
-            if named and process.name().startswith("python"):
-                found[process] = named[1]
         return found
 
     def kill(self) -> list[psutil.Process] | None:

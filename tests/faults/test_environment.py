@@ -9,8 +9,11 @@ import pytest
 from projects import Project, new_project
 from read_only import read_only
 
+pytestmark = pytest.mark.faults
+
 RUN = "results/runs/tiny"
-WIN_RATES = [f"{RUN}/ioi3/win_rate/step-00000{step}.parquet" for step in (0, 2, 4)]
+PART = "000000-000004.parquet"
+WIN_RATES = f"{RUN}/ioi3/win_rate/{PART}"
 
 
 def told(done: subprocess.CompletedProcess[str], *hints: str) -> None:
@@ -38,30 +41,28 @@ def session(leader: int) -> list[str]:
 @pytest.fixture
 def measuring(copy: Project) -> tuple[Project, subprocess.Popen[str]]:
     """A finished study that lacks its win rates, while Snakemake measures them again."""
-    for table in WIN_RATES:
-        copy.remove(table)
-    log = "logs/win_rate/tiny-ioi3.log"
+    copy.remove(WIN_RATES)
+    log = "logs/win_rate/tiny-ioi3-000000-000004.log"
     copy.remove(log)
-    process = copy.start("--cores", "1", WIN_RATES[0])
+    process = copy.start("--cores", "1", WIN_RATES)
     copy.wait_for(log, process)
     return copy, process
 
 
 def goes_on(project: Project, finished: Project) -> None:
     """Assert that the win rates are measured now, and are those of the undisturbed study."""
-    done = project.snakemake("--cores", "1", WIN_RATES[0])
+    done = project.snakemake("--cores", "1", WIN_RATES)
     assert done.returncode == 0, done.stdout + done.stderr
-    for table in WIN_RATES:
-        assert (project.folder / table).read_bytes() == (finished.folder / table).read_bytes()
+    measured = [(study.folder / WIN_RATES).read_bytes() for study in (project, finished)]
+    assert measured[0] == measured[1]
 
 
-@pytest.mark.slow
 def test_a_directory_with_odd_characters_changes_no_byte(finished: Project, tmp_path: Path) -> None:
     """From datasets to a film and the edges, in a directory with spaces, quotes, other letters."""
     project = new_project(tmp_path / "John's étude (名 & 2)")
     wanted = [
         f"{RUN}/ioi3/figures/layer.gif",
-        f"{RUN}/ioi3/edges/step-000004.parquet",
+        f"{RUN}/ioi3/edges/{PART}",
         f"{RUN}/checkpoints/step-000004/model.safetensors",
     ]
     done = project.snakemake("--cores", "2", *wanted[:2])
@@ -71,25 +72,24 @@ def test_a_directory_with_odd_characters_changes_no_byte(finished: Project, tmp_
 
 
 def test_results_that_cannot_be_written_are_told_before_any_job(copy: Project) -> None:
-    for table in WIN_RATES:
-        copy.remove(table)
+    copy.remove(WIN_RATES)
     with read_only(copy.folder / "results"):
-        told(copy.snakemake(WIN_RATES[0]), "results: nothing can be written", "Make it writable")
-        assert copy.planned(WIN_RATES[0]) == {"win_rate_tiny": 1}
-        there = f"{RUN}/ioi3/logit_diff/step-000000.parquet"
+        told(copy.snakemake(WIN_RATES), "results: nothing can be written", "Make it writable")
+        assert copy.planned(WIN_RATES) == {"win_rate": 1}
+        there = f"{RUN}/ioi3/logit_diff/{PART}"
         assert copy.snakemake(there).returncode == 0
     assert not list((copy.folder / ".snakemake/locks").glob("*"))
 
 
 def test_results_that_cannot_be_overwritten_are_named(copy: Project) -> None:
     """Here Snakemake comes first."""
-    copy.remove(WIN_RATES[0])
+    copy.remove(WIN_RATES)
     with read_only(copy.folder / "results"):
-        told(copy.snakemake(WIN_RATES[0]), "Write-protected output files", WIN_RATES[1])
+        told(copy.snakemake(WIN_RATES), "Write-protected output files", WIN_RATES)
 
 
 def test_a_store_that_cannot_be_written_is_told_before_any_job(copy: Project) -> None:
-    table = f"{RUN}/ioi3/logit_diff/step-000000.parquet"
+    table = f"{RUN}/ioi3/logit_diff/{PART}"
     film = f"{RUN}/ioi3/figures/layer.gif"
     copy.remove(table)
     with read_only(copy.folder / ".cache/timelapse"):
@@ -112,7 +112,7 @@ def test_a_lock_that_a_kill_has_left_is_told_with_the_command_that_removes_it(
     project, process = measuring
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    told(project.snakemake("--cores", "1", WIN_RATES[0]), "snakemake --unlock", "locked")
+    told(project.snakemake("--cores", "1", WIN_RATES), "snakemake --unlock", "locked")
     assert project.snakemake("--unlock").returncode == 0
     goes_on(project, finished)
 

@@ -8,16 +8,18 @@ from pathlib import Path
 import pytest
 from projects import Project
 
+pytestmark = pytest.mark.faults
+
 RUN = "results/runs/tiny"
 CASES = {
     "a dataset": ("results/datasets/ioi3", 8, "results/datasets/ioi3/train.parquet"),
     "the state of a training": (".cache/timelapse", 16, "results/models/base"),
     "a checkpoint": (f"{RUN}/checkpoints", 64, f"{RUN}/training.parquet"),
-    "a table": (f"{RUN}/ioi3/patching", 8, f"{RUN}/ioi3/patching/step-000004.parquet"),
+    "a table": (f"{RUN}/ioi3/patching", 8, f"{RUN}/ioi3/patching/000000-000004.parquet"),
     "activations": (
         ".cache/timelapse/activations",
         8,
-        f"{RUN}/ioi3/logit_diff/step-000004.parquet",
+        f"{RUN}/ioi3/logit_diff/000000-000004.parquet",
     ),
     "a film": (f"{RUN}/ioi3/figures", 64, f"{RUN}/ioi3/figures/layer.gif"),
 }

@@ -12,19 +12,14 @@ import pytest
 from projects import Project
 from sabotage import Saboteur, Snakemake
 
-SCRIPTS = {
-    *(
-        "expand_task",
-        "train_embedded",
-        "finetune",
-        "win_rate",
-        "logit_diff",
-        "patching",
-        "attention",
-    ),
-    *("head_roles", "logit_lens", "edges", "faithfulness", "transfer", "compare"),
+pytestmark = pytest.mark.faults
+
+RULES = {
+    *("expand_task", "train_embedded", "finetune", "win_rate", "logit_diff", "patching"),
+    *("attention", "head_roles", "logit_lens", "edges", "faithfulness", "transfer", "compare"),
     *("export_circuits", "summarise", "draw_film", "draw_overview"),
 }
+"""By the folders of their logs."""
 KILLED_AFTER = (2, 9, 20, None)
 """After how many finished jobs each Snakemake is killed; the rest are not."""
 MOST_RUNS = 25
@@ -50,12 +45,12 @@ def made(project: Project) -> dict[str, int]:
 
 
 def shortest(project: Project) -> dict[str, float]:
-    """Seconds that the shortest job of every script took."""
+    """Seconds that the shortest job of every rule took."""
     found: dict[str, float] = {}
     for record in records(project).values():
-        script = Path(record["code"].strip().strip('"')).stem
+        rule = Path(record["log"][0]).parts[1]
         seconds = record["endtime"] - record["starttime"]
-        found[script] = min(seconds, found.get(script, np.inf))
+        found[rule] = min(seconds, found.get(rule, np.inf))
     return found
 
 
@@ -74,14 +69,13 @@ def contents(project: Project) -> dict[str, object]:
     return found
 
 
-@pytest.mark.slow
 def test_every_kind_of_job_and_snakemake_may_be_killed(
     finished: Project, fresh: Callable[..., Project]
 ) -> None:
     project, random = fresh(), np.random.default_rng(5)
-    # A job is older than its script's process: half of its time is surely within.
+    # A job is older than its process: half of its time is surely within.
     saboteur = Saboteur({kind: s / 2 for kind, s in shortest(finished).items()}, random)
-    assert saboteur.kinds == SCRIPTS
+    assert saboteur.kinds == RULES
     kept: dict[str, int] = {}
     kills = list(KILLED_AFTER)
     for run in range(MOST_RUNS):
@@ -99,6 +93,6 @@ def test_every_kind_of_job_and_snakemake_may_be_killed(
         kept = now
         if orphans is None and snakemake.wait() == 0:
             break
-    assert saboteur.killed == SCRIPTS
+    assert saboteur.killed == RULES
     assert project.planned() == {}
     assert contents(project) == contents(finished)

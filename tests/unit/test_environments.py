@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
-LOCK = dict(re.findall(r"^([a-z0-9-]+)==(\S+)$", (ROOT / "requirements.lock").read_text(), re.M))
+TEXT = (ROOT / "requirements.lock").read_text()
+LOCK = dict(re.findall(r"^([a-z0-9-]+)==(\S+)$", TEXT, re.M))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
@@ -34,7 +35,21 @@ def test_everything_that_the_project_asks_for_is_locked() -> None:
         assert version in ("", LOCK[name])
 
 
+def test_the_lock_holds_nothing_that_the_project_does_not_ask_for() -> None:
+    """Every line says which packages want it; all lead back to the project file."""
+    needs: dict[str, set[str]] = {}
+    for block in re.split(r"^(?=[a-z0-9-]+==)", TEXT, flags=re.M):
+        if named := re.match(r"[a-z0-9-]+", block):
+            for wanted_by in re.findall(r"^    #(?: via|  ) (\S+)", block, re.M):
+                needs.setdefault(wanted_by, set()).add(named[0])
+    found: set[str] = set()
+    further = needs["circuit-timelapse"]
+    while further:
+        found |= further
+        further = set().union(*(needs.get(name, set()) for name in further)) - found
+    assert found == LOCK.keys()
+
+
 def test_the_lock_names_no_place_and_no_build() -> None:
-    text = (ROOT / "requirements.lock").read_text()
-    assert "://" not in text
-    assert not re.search(r"^[a-z0-9-]+==[^#\s]*\+", text, re.M)
+    assert "://" not in TEXT
+    assert not re.search(r"^[a-z0-9-]+==[^#\s]*\+", TEXT, re.M)

@@ -1,24 +1,22 @@
-"""The schemas of all tables that are measured: tidy, one value a row, the step first.
-
-Every column is explained in docs/tables.md.
-"""
+"""The schemas of every table that the workflow writes: tidy, one value a row, the step first."""
 
 import pyarrow as pa
 
 _STEP = pa.field("step", pa.int32(), nullable=False)
 
 
-def _table(*fields: tuple[str, pa.DataType]) -> pa.Schema:
+def table(*fields: tuple[str, pa.DataType]) -> pa.Schema:
+    """The schema of a table: its step, then these columns."""
     return pa.schema([_STEP, *(pa.field(name, kind) for name, kind in fields)])
 
 
-TRAINING = _table(
+TRAINING = table(
     ("loss", pa.float32()),
     ("learning_rate", pa.float32()),
     ("tokens", pa.int64()),
     ("seconds", pa.float32()),
 )
-WIN_RATE = _table(
+WIN_RATE = table(
     ("n", pa.int32()),
     ("wins", pa.int32()),
     ("win_rate", pa.float32()),
@@ -27,11 +25,8 @@ WIN_RATE = _table(
     ("logit_diff", pa.float32()),
     ("logit_diff_se", pa.float32()),
     ("answer_probability", pa.float32()),
-    ("metric", pa.string()),
-    ("metric_value", pa.float32()),
-    ("metric_se", pa.float32()),
 )
-LOGIT_DIFF = _table(
+LOGIT_DIFF = table(
     ("decomposition", pa.string()),
     ("component", pa.string()),
     ("layer", pa.float32()),
@@ -39,7 +34,7 @@ LOGIT_DIFF = _table(
     ("value", pa.float32()),
     ("std_error", pa.float32()),
 )
-EDGES = _table(
+EDGES = table(
     ("corruption", pa.string()),
     ("method", pa.string()),
     ("source", pa.string()),
@@ -47,13 +42,13 @@ EDGES = _table(
     ("score", pa.float32()),
     ("std_error", pa.float32()),
 )
-EDGE_SAMPLES = _table(
+EDGE_SAMPLES = table(
     ("corruption", pa.string()),
     ("method", pa.string()),
     ("example", pa.int32()),
     ("scores", pa.list_(pa.float32())),
 )
-EDGES_BY_POSITION = _table(
+EDGES_BY_POSITION = table(
     ("corruption", pa.string()),
     ("method", pa.string()),
     ("source", pa.string()),
@@ -62,7 +57,7 @@ EDGES_BY_POSITION = _table(
     ("score", pa.float32()),
     ("std_error", pa.float32()),
 )
-FAITHFULNESS = _table(
+FAITHFULNESS = table(
     ("corruption", pa.string()),
     ("method", pa.string()),
     ("fraction", pa.float32()),
@@ -73,7 +68,7 @@ FAITHFULNESS = _table(
     ("completeness", pa.float32()),
     ("weighted_size", pa.float32()),
 )
-CIRCUIT_QUALITY = _table(
+CIRCUIT_QUALITY = table(
     ("corruption", pa.string()),
     ("method", pa.string()),
     ("measure", pa.string()),
@@ -81,7 +76,7 @@ CIRCUIT_QUALITY = _table(
     ("ci_low", pa.float32()),
     ("ci_high", pa.float32()),
 )
-HEADS = _table(
+HEADS = table(
     ("layer", pa.int32()),
     ("head", pa.int32()),
     ("score", pa.float32()),
@@ -113,7 +108,7 @@ SUMMARY = pa.schema(
         ("null_mean", pa.float32()),
     ]
 )
-PATCHING = _table(
+PATCHING = table(
     ("corruption", pa.string()),
     ("site", pa.string()),
     ("layer", pa.int32()),
@@ -122,7 +117,7 @@ PATCHING = _table(
     ("value", pa.float32()),
     ("std_error", pa.float32()),
 )
-ATTENTION = _table(
+ATTENTION = table(
     ("layer", pa.int32()),
     ("head", pa.int32()),
     ("query", pa.string()),
@@ -130,7 +125,7 @@ ATTENTION = _table(
     ("value", pa.float32()),
     ("std_error", pa.float32()),
 )
-ATTENTION_CHANGE = _table(
+ATTENTION_CHANGE = table(
     ("layer", pa.int32()),
     ("head", pa.int32()),
     ("value", pa.float32()),
@@ -138,7 +133,7 @@ ATTENTION_CHANGE = _table(
     ("ci_high", pa.float32()),
     ("rank", pa.int32()),
 )
-ATTENTION_PATTERN = _table(
+ATTENTION_PATTERN = table(
     ("example_id", pa.int64()),
     ("head", pa.string()),
     ("query_position", pa.int32()),
@@ -147,7 +142,7 @@ ATTENTION_PATTERN = _table(
     ("key_token", pa.string()),
     ("value", pa.float32()),
 )
-HEAD_ROLES = _table(
+HEAD_ROLES = table(
     ("layer", pa.int32()),
     ("head", pa.int32()),
     ("role", pa.string()),
@@ -155,7 +150,7 @@ HEAD_ROLES = _table(
     ("std_error", pa.float32()),
     ("holds", pa.bool_()),
 )
-LOGIT_LENS = _table(
+LOGIT_LENS = table(
     ("place", pa.string()),
     ("layer", pa.int32()),
     ("token", pa.string()),
@@ -163,38 +158,10 @@ LOGIT_LENS = _table(
     ("value", pa.float32()),
     ("std_error", pa.float32()),
 )
-LOGIT_LENS_TOP = _table(
+LOGIT_LENS_TOP = table(
     ("place", pa.string()),
     ("layer", pa.int32()),
     ("token", pa.string()),
     ("probability", pa.float32()),
     ("share", pa.float32()),
 )
-
-SCHEMAS: dict[str, pa.Schema] = {
-    "training": TRAINING,
-    "win_rate": WIN_RATE,
-    "logit_diff": LOGIT_DIFF,
-    "patching": PATCHING,
-    "attention": ATTENTION,
-    "attention_change": ATTENTION_CHANGE,
-    "attention_pattern": ATTENTION_PATTERN,
-    "head_roles": HEAD_ROLES,
-    "logit_lens": LOGIT_LENS,
-    "logit_lens_top": LOGIT_LENS_TOP,
-    "edges": EDGES,
-    "edge_samples": EDGE_SAMPLES,
-    "edges_by_position": EDGES_BY_POSITION,
-    "faithfulness": FAITHFULNESS,
-    "circuit_quality": CIRCUIT_QUALITY,
-    "transfer": COMPARISON,
-    "comparison": COMPARISON,
-    "heads": HEADS,
-    "summary": SUMMARY,
-}
-"""The schema of every table by its name."""
-
-
-def without_step(schema: pa.Schema) -> pa.Schema:
-    """The columns that a probe measures; the step is added when its table is written."""
-    return schema.remove(schema.get_field_index("step"))

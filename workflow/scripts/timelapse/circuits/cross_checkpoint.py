@@ -1,8 +1,8 @@
 """Circuits run where they were not found: in other checkpoints, and on other tasks.
 
 The matrix F[i, j] is the faithfulness of checkpoint i's circuit inside checkpoint j: if fine-tuning
-left a mechanism as it was, the circuit of the one keeps the other's behaviour too. All circuits run
-together in a checkpoint.
+left a mechanism as it was, the circuit of the one keeps the other's behaviour too. For every host j
+all circuits run together: a clean pass, an ablated pass and one for each circuit per corruption.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,12 +15,12 @@ from transformer_lens.model_bridge import TransformerBridge
 
 from timelapse.circuits.edge_samples import EdgeSamples
 from timelapse.circuits.graph import GraphShape
-from timelapse.circuits.intervention.evaluate import CircuitEvaluator, clean_values
+from timelapse.circuits.intervention.evaluate import circuit_measure
 from timelapse.circuits.recovery import Recovery
 from timelapse.circuits.score_tables import ScoredEdges
 from timelapse.circuits.selection import choose
+from timelapse.circuits.settings import Settings
 from timelapse.errors import UserError
-from timelapse.models.metric import Metric
 from timelapse.models.prompts import Prompts
 from timelapse.seeds import generator
 from timelapse.stats import Interval, bootstrap_interval, half_weights
@@ -30,35 +30,34 @@ CROSS_STEP = "cross_faithfulness"
 CROSS_TASK = "cross_task_faithfulness"
 
 MOST_SPLITS = 10
-"""Splits whose circuits are run."""
+"""Splits whose circuits are run; each takes passes through the model."""
 
 
 @dataclass(frozen=True)
-class SourceCircuit:
+class Guest:
     """A circuit that is run in a checkpoint.
 
     Attributes:
         step: the checkpoint that it was found in.
         task: the task that it was found on.
-        kept: which edges are in it.
+        circuit: which edges are kept.
     """
 
     step: int
     task: str
-    kept: Bool[np.ndarray, "edge"]
+    circuit: Bool[np.ndarray, "edge"]
 
 
 @dataclass(frozen=True)
-class EvaluationSite:
-    """Where circuits are run, and what is measured there.
+class Place:
+    """Where circuits are run.
 
     Attributes:
         step: the checkpoint.
         task: the task that the prompts are of.
         prompts: buckets of prompts, other ones than the circuits are from.
-        corruptions: those over which the measures are pooled: a prompt's metric in a circuit is its
-            mean over them.
-        metric: what is measured of every prompt.
+        corruptions: the schemes over which the measures are pooled: a prompt's logit difference in
+            a circuit is its mean over them.
         resamples: of the bootstrap over prompts.
         seed: of the study.
     """
@@ -67,63 +66,51 @@ class EvaluationSite:
     task: str
     prompts: Sequence[Prompts]
     corruptions: Sequence[str]
-    metric: Metric
     resamples: int
     seed: int
 
 
-def source_circuits(
+def guests(
     edges: Mapping[str, ScoredEdges], steps: Sequence[int], task: str, method: str, n: int
-) -> list[SourceCircuit]:
+) -> list[Guest]:
     """The circuits of all tasks at some steps: the `n` edges of largest pooled |score|, pruned.
 
     Those of `task` come first.
 
     Raises:
-        UserError: a table lacks a step or the method, or the graph has only `n` edges or fewer.
+        UserError: a table lacks a step or the method, or `n` edges are no part of the graph.
     """
     for scored in edges.values():
-        n_edges = len(scored.shape.edges)
-        if n >= n_edges:
+        there = len(scored.shape.edges)
+        if n >= there:
             raise UserError(
                 "config",
                 "comparison.edges",
-                f"circuits of {n} edges, but the model has only {n_edges} edges",
-                f"Ask for fewer than {n_edges}",
+                f"circuits of {n} edges are no part of a model of {there}",
+                f"Ask for fewer than {there}",
             )
     tasks = [task, *(name for name in edges if name != task)]
     return [
-        SourceCircuit(step, name, choose(edges[name].pooled(step, method), edges[name].shape, n))
+        Guest(step, name, choose(edges[name].pooled(step, method), edges[name].shape, n))
         for name in tasks
         for step in steps
     ]
 
 
-def circuits_for(
-    circuits: Sequence[SourceCircuit], site: EvaluationSite, first: int
-) -> list[SourceCircuit]:
-    """The circuits that are run at a site.
+def visiting(guests: Sequence[Guest], place: Place, first: int) -> list[Guest]:
+    """The guests that are run at a place.
 
     All of its own task, and of other tasks those of the same step and of the `first`.
     """
     return [
-        circuit
-        for circuit in circuits
-        if circuit.task == site.task or circuit.step in (site.step, first)
+        guest for guest in guests if guest.task == place.task or guest.step in (place.step, first)
     ]
 
 
-def split_half_circuits(
-    samples: EdgeSamples, site: EvaluationSite, shape: GraphShape, n: int, n_splits: int
+def halved(
+    samples: EdgeSamples, place: Place, shape: GraphShape, n: int, n_splits: int
 ) -> Bool[np.ndarray, "circuit edge"]:
-    """The circuits of random halves of the prompts that the site's own circuit is from.
-
-    Args:
-        samples: the scores of edges prompt by prompt, on the site's task.
-        site: whose step it is.
-        shape: the graph.
-        n: the size of the circuits before pruning.
-        n_splits: how many times the prompts are split, `MOST_SPLITS` at most.
+    """The circuits of random halves of the prompts that the place's own circuit is from.
 
     Raises:
         UserError: the step is missing.
@@ -131,81 +118,72 @@ def split_half_circuits(
     weights = half_weights(
         len(samples.examples),
         min(n_splits, MOST_SPLITS),
-        generator(site.seed, "halves", site.task),
+        generator(place.seed, "halves", place.task),
     )
-    halves = weights @ samples.pooled(site.step)
+    halves = weights @ samples.pooled(place.step)
     return choose(halves.reshape(-1, halves.shape[-1]), shape, n)
 
 
-def cross_faithfulness(
+def transfer(
     bridge: TransformerBridge,
     shape: GraphShape,
-    site: EvaluationSite,
-    circuits: Sequence[SourceCircuit],
+    place: Place,
+    guests: Sequence[Guest],
     halves: Bool[np.ndarray, "circuit edge"],
-    batch_size: int,
+    settings: Settings,
 ) -> pa.Table:
     """How faithful circuits are to one checkpoint on one task.
 
     Args:
         bridge: the checkpoint.
         shape: its graph.
-        site: which checkpoint it is, and what is measured there.
-        circuits: what is run.
+        place: which it is, and what it is measured on.
+        guests: the circuits.
         halves: circuits of halves of the checkpoint's own prompts.
-        batch_size: prompts run at a time.
+        settings: `ablation` and `batch`, see `circuit_measure`.
 
     Returns:
-        `tables.COMPARISON`: a row for each circuit, `_a` being where it comes from and `_b` the
-        site; circuits of the same task as `CROSS_STEP`, others as `CROSS_TASK`. The interval is
-        from a bootstrap over the site's prompts, the circuits being what they are. `null_mean` is
-        the mean faithfulness of `halves`: what is lost because the own circuit is uncertain.
+        `tables.COMPARISON`: a row for each guest, `_a` being where the circuit comes from and `_b`
+        the place; circuits of the same task as `CROSS_STEP`, others as `CROSS_TASK`. The interval
+        is from a bootstrap over the place's prompts, the circuits being what they are. `null_mean`
+        is the mean faithfulness of `halves`, so much as the doubt about the own circuit costs.
     """
-    kept = np.concatenate([[circuit.kept for circuit in circuits], halves])
-    shares = recovered(bridge, shape, site, kept, batch_size)
-    n = len(circuits)
-    own = shares.value[n:]
+    circuits = np.stack([guest.circuit for guest in guests])
+    shares = recovered(bridge, shape, place, np.concatenate([circuits, halves]), settings)
+    found, own = np.split(shares.value, [len(guests)])
     return comparison_rows(
-        step_a=[circuit.step for circuit in circuits],
-        step_b=[site.step] * n,
-        task_a=[circuit.task for circuit in circuits],
-        task_b=[site.task] * n,
-        measure=[CROSS_STEP if own.task == site.task else CROSS_TASK for own in circuits],
-        value=shares.value[:n],
-        ci_low=shares.low[:n],
-        ci_high=shares.high[:n],
-        null_mean=np.full(n, own.mean() if len(own) else np.nan),
+        step_a=[guest.step for guest in guests],
+        step_b=[place.step] * len(guests),
+        task_a=[guest.task for guest in guests],
+        task_b=[place.task] * len(guests),
+        measure=[CROSS_STEP if guest.task == place.task else CROSS_TASK for guest in guests],
+        value=found,
+        ci_low=shares.low[: len(guests)],
+        ci_high=shares.high[: len(guests)],
+        null_mean=np.full(len(guests), own.mean() if len(own) else np.nan),
     )
 
 
 def recovered(
     bridge: TransformerBridge,
     shape: GraphShape,
-    site: EvaluationSite,
+    place: Place,
     circuits: Bool[np.ndarray, "circuit edge"],
-    batch_size: int,
+    settings: Settings,
 ) -> Interval:
-    """The shares of the metric that circuits recover at a site, pooled over its corruptions."""
-    clean = clean_values(bridge, site.prompts, site.metric, batch_size)
-    run = np.concatenate([np.zeros((1, len(shape.edges)), dtype=bool), circuits])
-    ablated, *values = np.mean(
+    """The shares of the logit difference that circuits recover, pooled over the corruptions."""
+    nothing = np.zeros((1, len(shape.edges)), dtype=bool)
+    run = np.concatenate([nothing, ~nothing, circuits])
+    measured = np.mean(
         [
-            CircuitEvaluator(
-                bridge,
-                shape,
-                site.prompts,
-                corruption,
-                site.metric,
-                batch=batch_size,
-                clean=clean,
-            ).values(run)
-            for corruption in site.corruptions
+            circuit_measure(bridge, shape, place.prompts, corruption, run, settings)
+            for corruption in place.corruptions
         ],
         axis=0,
     )
-    random = generator(site.seed, "transfer", site.task)
-    recovery = Recovery(clean, ablated, random, site.resamples)
-    return bootstrap_interval(recovery.of(np.stack(values)))
+    random = generator(place.seed, "transfer", place.task)
+    recovery = Recovery(measured[1], measured[0], random, place.resamples)
+    return bootstrap_interval(recovery.of(measured[2:]))
 
 
 def comparison_rows(**columns: Sequence[object] | Float[np.ndarray, "row"]) -> pa.Table:

@@ -5,9 +5,8 @@ from collections.abc import Sequence
 import pyarrow as pa
 from transformer_lens.model_bridge import TransformerBridge
 
-from timelapse.circuits.scoring import score_edges
-from timelapse.circuits.settings import MethodSettings
-from timelapse.models.metric import Metric
+from timelapse.circuits.methods import score_edges
+from timelapse.circuits.settings import Settings
 from timelapse.models.prompts import Prompts
 from timelapse.probes.registry import EdgesSettings
 
@@ -18,7 +17,6 @@ def edges(
     batch_size: int,
     corruptions: Sequence[str],
     settings: EdgesSettings,
-    metric: Metric,
 ) -> dict[str, pa.Table]:
     """Score the edges of a checkpoint; see `score_edges`.
 
@@ -26,9 +24,8 @@ def edges(
         bridge: the checkpoint.
         prompts: buckets of prompts.
         batch_size: prompts run at a time.
-        corruptions: the names of the corruptions.
-        settings: the methods and their settings.
-        metric: what edges are scored for.
+        corruptions: the schemes that corrupt the prompts.
+        settings: the methods, and what they can be told.
 
     Returns:
         `edges`, `edge_samples` and `edges_by_position`, without `step`.
@@ -36,7 +33,7 @@ def edges(
     Raises:
         UserError: the model has another graph than `GraphShape` describes.
     """
-    chosen = MethodSettings(
+    chosen = Settings(
         batch=batch_size,
         ig_steps=settings.ig_steps,
         ablation=settings.ablation,
@@ -44,4 +41,4 @@ def edges(
         threshold=settings.threshold,
         positions=settings.positions,
     )
-    return score_edges(bridge, prompts, corruptions, settings.methods, chosen, metric)
+    return score_edges(bridge, prompts, corruptions, settings.methods, chosen)

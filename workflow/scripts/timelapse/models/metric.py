@@ -197,7 +197,11 @@ PROBABILITY_DIFF = Metric(
     function="timelapse.models.metric_values:probability_difference",
 )
 
-METRICS: dict[str, Metric] = {metric.name: metric for metric in (LOGIT_DIFF, PROBABILITY_DIFF)}
+_ALL = (
+    LOGIT_DIFF,
+    PROBABILITY_DIFF,
+)
+METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL}
 """Every metric by its name."""
 
 DEFAULT_METRIC = LOGIT_DIFF.name

@@ -20,7 +20,6 @@ from jaxtyping import Float
 from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 
-from timelapse.circuits.attribution.batching import by_batch
 from timelapse.circuits.attribution.contraction import (
     ByLabel,
     Masks,
@@ -39,20 +38,17 @@ from timelapse.circuits.attribution.passes import Pass, Passes
 from timelapse.circuits.attribution.source_outputs import difference, project_heads, written_names
 from timelapse.circuits.graph import GraphShape
 from timelapse.circuits.scores import PromptScores
-from timelapse.circuits.settings import MethodSettings
+from timelapse.circuits.settings import Settings
 from timelapse.models import hooks
-from timelapse.models.metric import Metric
 from timelapse.models.prompts import Prompts
 
 
-@by_batch
 def eap_ig_activations(
     bridge: TransformerBridge,
     shape: GraphShape,
     prompts: Prompts,
     corruption: str,
-    settings: MethodSettings,
-    metric: Metric,
+    settings: Settings,
 ) -> PromptScores:
     """The score of every edge for every prompt of one batch.
 
@@ -61,7 +57,7 @@ def eap_ig_activations(
     `settings.batch` leaves room.
     """
     entry, written, steps = hooks.resid_pre(0), written_names(shape), settings.ig_steps
-    passes = Passes.of(bridge, prompts, corruption, metric)
+    passes = Passes.of(bridge, prompts, corruption)
     targets = target_gradients(bridge, shape)
     clean = passes.differentiable(entry, tapped_names(targets), [*kept_names(targets), *written])
     add_gradients(clean, targets)
@@ -69,9 +65,9 @@ def eap_ig_activations(
     corrupted = passes.corrupted(written)
     masks = label_masks(prompts, passes.prefix.length) if settings.positions else {}
     scores = score_edges(bridge, shape, targets, clean, corrupted, masks)
-    remaining = _RemainingTerms(shape, scores)
+    further = _Further(shape, scores)
     side_by_side = max(1, settings.batch // len(prompts))
-    for group in _source_groups(shape, side_by_side) if steps > 1 else ():
+    for group in _groups(shape, side_by_side) if steps > 1 else ():
         copies = passes.repeated(group.size)
         downstream = target_gradients(bridge, shape)[group.first_target :]
         tapped, kept = tapped_names(downstream), kept_names(downstream)
@@ -80,13 +76,13 @@ def eap_ig_activations(
             add_gradients(copies.differentiable(group.name, tapped, kept, value), downstream)
         direction = group.difference(bridge, clean, corrupted)
         products = [target.along(direction) for target in downstream]
-        remaining.add(group, products, masks)
-    summed = {label: part + remaining.of_edges(label) for label, part in scores.items()}
+        further.add(group, products, masks)
+    summed = {label: part + further.of_edges(label) for label, part in scores.items()}
     return prompt_scores(prompts, {label: part / steps for label, part in summed.items()})
 
 
 @dataclass(frozen=True)
-class _SourceGroup:
+class _Group:
     """Sources that write at the same activation.
 
     Attributes:
@@ -127,7 +123,7 @@ class _SourceGroup:
     def difference(
         self, bridge: TransformerBridge, clean: Pass, corrupted: Pass
     ) -> Float[Tensor, "copy_batch position d_model"]:
-        """Corrupted minus clean output of every source, copy by copy."""
+        """Corrupted less clean output of every source, copy by copy."""
         found = difference(self.name, clean, corrupted)
         if self.heads is None:
             return found
@@ -135,9 +131,9 @@ class _SourceGroup:
         return outputs.unflatten(1, found.shape[:2]).flatten(0, 1)
 
 
-def _source_groups(shape: GraphShape, at_most: int) -> Iterator[_SourceGroup]:
+def _groups(shape: GraphShape, at_most: int) -> Iterator[_Group]:
     """All sources in their order, so many side by side at most."""
-    yield _SourceGroup(hooks.resid_pre(0), 0, None, slice(0, 1), 0)
+    yield _Group(hooks.resid_pre(0), 0, None, slice(0, 1), 0)
     for layer in range(shape.n_layers):
         first = 1 + layer * (shape.n_heads + 1)
         own_mlp, next_layer = 2 * layer + 1, 2 * layer + 2
@@ -145,12 +141,12 @@ def _source_groups(shape: GraphShape, at_most: int) -> Iterator[_SourceGroup]:
             heads = slice(start, min(start + at_most, shape.n_heads))
             sources = slice(first + heads.start, first + heads.stop)
             reader = next_layer if shape.parallel else own_mlp
-            yield _SourceGroup(hooks.z(layer), layer, heads, sources, reader)
+            yield _Group(hooks.z(layer), layer, heads, sources, reader)
         mlp = first + shape.n_heads
-        yield _SourceGroup(hooks.mlp_out(layer), layer, None, slice(mlp, mlp + 1), next_layer)
+        yield _Group(hooks.mlp_out(layer), layer, None, slice(mlp, mlp + 1), next_layer)
 
 
-class _RemainingTerms:
+class _Further:
     """Sums of scores over all steps but the last."""
 
     def __init__(self, shape: GraphShape, scores: ByLabel) -> None:
@@ -163,7 +159,7 @@ class _RemainingTerms:
 
     def add(
         self,
-        group: _SourceGroup,
+        group: _Group,
         products: Sequence[Float[Tensor, "target copy_batch last_position"]],
         masks: Masks,
     ) -> None:

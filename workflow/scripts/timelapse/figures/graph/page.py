@@ -1,4 +1,7 @@
-"""The page that graphs are drawn on: its size, its panels beside each other, its legends."""
+"""The page that graphs are drawn on: its size, its panels beside each other, its legends.
+
+Stage: figures.
+"""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,9 +11,9 @@ from matplotlib.patches import Patch
 
 from timelapse.circuits.graph import GraphShape
 from timelapse.figures import style
-from timelapse.figures.graph.head_roles import role_words
-from timelapse.figures.graph.layout import EdgeCurves, GraphLayout
-from timelapse.figures.graph.panel import GraphPanel
+from timelapse.figures.graph.head_roles import in_words
+from timelapse.figures.graph.layout import Layout, Routes
+from timelapse.figures.graph.panel import Panel
 
 WIDTH, LEFT, GAP, FLOOR, OVER = 14.0, 0.65, 0.1, 1.1, 0.55
 """Inches: the least width, left of the panels, between, below and above them."""
@@ -19,7 +22,7 @@ NARROWEST, BROADEST = 0.38, 1.6
 """Inches from one head to the next."""
 
 
-class GraphPage:
+class GraphSheet:
     """An empty page.
 
     Attributes:
@@ -34,7 +37,7 @@ class GraphPage:
             n_panels: how many graphs stand beside each other.
             roles: the colour of every role that a head stands out by.
         """
-        layout = GraphLayout(shape)
+        layout = Layout(shape)
         across, up = np.ptp(layout.across), np.ptp(layout.up)
         around = LEFT + style.MARGIN + GAP * (n_panels - 1)
         column = np.clip((WIDTH - around) / n_panels / across, NARROWEST, BROADEST)
@@ -45,11 +48,11 @@ class GraphPage:
         self._roles = roles
         self.figure = style.new_figure(width, self._height)
         left = LEFT + (width - n_panels * wide - around) / 2
-        curves = EdgeCurves(layout)
+        routes = Routes(layout)
         self.panels = [
-            GraphPanel(
+            Panel(
                 style.add_axes(self.figure, left + number * (wide + GAP), FLOOR, wide, tall),
-                curves,
+                routes,
                 self._roles,
                 first=number == 0,
             )
@@ -65,7 +68,7 @@ class GraphPage:
         style.fit(text, width - 2 * style.MARGIN)
         self._legend(edges, 0.5)
         heads = [
-            Patch(facecolor=color, edgecolor=style.INK, linewidth=0.6, label=role_words(role))
+            Patch(facecolor=color, edgecolor=style.INK, linewidth=0.6, label=in_words(role))
             for role, color in self._roles.items()
         ]
         before = [_words("role of a head:")] if heads else []

@@ -1,4 +1,4 @@
-"""The comparison table of a task as series over the steps, and as matrices."""
+"""The comparison table of a task as series over the steps, and as matrices. Stage: figures."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,13 +7,16 @@ import numpy as np
 import pyarrow.compute as pc
 from jaxtyping import Float
 
+from timelapse import tables
 from timelapse.errors import UserError
-from timelapse.figures.figure_tables import InputTables
+from timelapse.figures.figure_tables import Given
 from timelapse.files.parquet import REBUILD
+
+FILE = "comparison.parquet"
 
 
 @dataclass(frozen=True)
-class ComparisonSeries:
+class Series:
     """Values over the steps, their 95 % intervals, and what the same checkpoint would give.
 
     NaN where something is not defined.
@@ -27,7 +30,7 @@ class ComparisonSeries:
 
 
 @dataclass(frozen=True)
-class ComparisonMatrix:
+class Matrix:
     """The same for every two steps: the first of a pair along the first axis."""
 
     value: Float[np.ndarray, "a b"]
@@ -36,7 +39,7 @@ class ComparisonMatrix:
     null: Float[np.ndarray, "a b"]
 
 
-class ComparisonTable:
+class Compared:
     """A task's comparison table.
 
     Attributes:
@@ -45,25 +48,25 @@ class ComparisonTable:
         steps: the compared steps, ascending; each was compared with the first.
     """
 
-    def __init__(self, tables: InputTables, task: str) -> None:
+    def __init__(self, given: Given, task: str) -> None:
         """
         Raises:
             UserError: the table cannot be used.
         """
-        self.task, self.source = task, tables.source(task, "comparison")
-        self._table = tables.table(task, "comparison")
+        self.task, self.source = task, given.source(task, FILE)
+        self._table = given.table(task, FILE, tables.COMPARISON)
         found = {*self._table["step_a"].to_pylist(), *self._table["step_b"].to_pylist()}
         self.steps = tuple(sorted(found))
 
-    def since_first(self, measure: str) -> ComparisonSeries:
+    def since_first(self, measure: str) -> Series:
         """The first step against every step, within the task."""
         return self._series(measure, self.task, [(self.steps[0], step) for step in self.steps])
 
-    def at_same_step(self, measure: str, other: str) -> ComparisonSeries:
+    def at_same_step(self, measure: str, other: str) -> Series:
         """Another task (or the task itself) against this one, at every step."""
         return self._series(measure, other, [(step, step) for step in self.steps])
 
-    def from_first(self, measure: str, other: str) -> ComparisonSeries:
+    def from_first(self, measure: str, other: str) -> Series:
         """Another task at the first step against this one at every step."""
         return self._series(measure, other, [(self.steps[0], step) for step in self.steps])
 
@@ -72,7 +75,7 @@ class ComparisonTable:
         series = self._series(measure, self.task, [pair])
         return float(series.value[0]), float(series.low[0]), float(series.high[0])
 
-    def matrix(self, measure: str, symmetric: bool) -> ComparisonMatrix:
+    def matrix(self, measure: str, symmetric: bool) -> Matrix:
         """Every two steps, within the task.
 
         Args:
@@ -89,7 +92,7 @@ class ComparisonTable:
         ]
         series = self._series(measure, self.task, pairs)
         parts = (series.value, series.low, series.high, series.null)
-        return ComparisonMatrix(*(part.reshape(n, n) for part in parts))
+        return Matrix(*(part.reshape(n, n) for part in parts))
 
     def named(self, prefix: str) -> list[str]:
         """What follows a prefix in the names of measures, in the order of the table.
@@ -103,9 +106,7 @@ class ComparisonTable:
             raise self._missing(f"no row has a measure {prefix}...")
         return found
 
-    def _series(
-        self, measure: str, other: str, pairs: Sequence[tuple[int, int]]
-    ) -> ComparisonSeries:
+    def _series(self, measure: str, other: str, pairs: Sequence[tuple[int, int]]) -> Series:
         rows = self._table.filter(
             pc.and_(
                 pc.equal(self._table["measure"], measure), pc.equal(self._table["task_a"], other)
@@ -126,7 +127,7 @@ class ComparisonTable:
         chosen = [places[pair] for pair in pairs]
         columns = ("value", "ci_low", "ci_high", "null_mean")
         parts = (rows[name].to_numpy(zero_copy_only=False)[chosen] for name in columns)
-        return ComparisonSeries(tuple(b for _, b in pairs), *parts)
+        return Series(tuple(b for _, b in pairs), *parts)
 
     def _missing(self, problem: str) -> UserError:
         return UserError(self.source, "measure", problem, REBUILD)

@@ -1,4 +1,7 @@
-"""Lines over the steps of fine-tuning, with their bands and the words at their ends."""
+"""Lines over the steps of fine-tuning, with their bands and the words at their ends.
+
+Stage: figures.
+"""
 
 from collections.abc import Sequence
 from typing import NamedTuple

@@ -1,93 +1,102 @@
-"""Every picture over a whole run, declared once. Rules, the config and the tests read this.
+"""Every picture over a whole run, in one place. Stage: figures.
 
-To add one: an entry here, which names the tables it reads and what draws it, and a test. A new kind
-of drawing is a function in a module of its own beside this one; it is given the tables, and by
-keyword the entry's `arguments` and its options, and returns a figure that leaves `style.HEADER`
-inches at its top for title and caption. Nothing heavy is imported here.
+To add one: give it a name, the tables that it needs, a title and a caption, and a plot of `pages`.
+The rule that draws it asks here which tables those are, and where the picture goes.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pkgutil import resolve_name
-from typing import TYPE_CHECKING, Any, Protocol
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+
+from timelapse import tables
 from timelapse.errors import UserError
-from timelapse.figures.metric_words import MetricWords
-from timelapse.figures.options import (
-    CircuitOptions,
-    FigureOptions,
-    HeadTrajectoriesOptions,
-    checked_options,
+from timelapse.figures.overviews.plots import (
+    CircuitSizes,
+    CrossTask,
+    FirstLast,
+    Flips,
+    LayerChange,
+    Page,
+    SharedGraph,
+    StepMatrices,
+    Trajectories,
+    Transplant,
+    WinRateOverlap,
+    WinRates,
 )
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-    from timelapse.figures.figure_tables import InputTables
+    from timelapse.study.runs import Run
 
 
-class EvaluatedRun(Protocol):
-    """What must be known of a run to say which overviews it has.
+@dataclass(frozen=True)
+class Need:
+    """A table that an overview draws from.
 
     Attributes:
-        name: of the run.
-        evaluate: the tasks on which it is measured.
+        name: the folder of a probe, whose files are one for each step; or the name of one file.
+        schema: its columns.
+        of_all_tasks: whether that of every task is needed, and not just of the picture's own.
+        ends: whether the first and the last step are enough.
     """
 
     name: str
-    evaluate: tuple[str, ...]
+    schema: pa.Schema
+    of_all_tasks: bool = False
+    ends: bool = False
+
+    def paths(self, run: "Run", task: str | None) -> list[str]:
+        """The files, task by task."""
+        tasks = run.evaluate if self.of_all_tasks or task is None else (task,)
+        return [path for name in tasks for path in self._of_task(run, name)]
+
+    def _of_task(self, run: "Run", task: str) -> list[str]:
+        if self.name.endswith(".parquet"):
+            return [f"results/runs/{run.name}/{task}/{self.name}"]
+        files = run.tables(self.name, task)
+        return [files[0], files[-1]] if self.ends else files
 
 
 @dataclass(frozen=True)
 class Overview:
     """A picture over a whole run.
 
-    In `title`, `caption` and `arguments`, `{metric}` and `{unit}` stand for the name and unit of
-    the task's metric.
-
     Attributes:
         name: of its file.
-        tables: the tables that it draws from.
+        needs: the tables that it draws from.
         title: what it shows, in a few words.
         caption: what else is to be known to read it.
-        drawing: import path of the function that draws it.
-        arguments: of that function.
-        options: what a study can set.
-        section: where among the config's `figures` that is set; under its own name if empty.
-        of_run: whether there is one for the run, from the tables of all tasks that it evaluates;
-            else there is one for each task.
-        ends_only: whether it shows the first and the last step alone.
+        plot: how it is drawn.
+        of_run: whether there is one for the run; else there is one for each task.
         least_tasks: how many tasks a run must evaluate for it.
+        options: the fields of the plot that a config may set.
+        section: where among the config's figures they are set; under its own name if empty.
     """
 
     name: str
-    tables: tuple[str, ...]
+    needs: tuple[Need, ...]
     title: str
     caption: str
-    drawing: str
-    arguments: Mapping[str, Any] = field(default_factory=dict)
-    options: type[FigureOptions] = FigureOptions
-    section: str = ""
+    plot: Page
     of_run: bool = False
-    ends_only: bool = False
     least_tasks: int = 1
+    options: tuple[str, ...] = ()
+    section: str = ""
 
-    def draw(
-        self, tables: "InputTables", options: Mapping[str, Any], metric: MetricWords
-    ) -> "Figure":
-        """The picture without title and caption.
+    def inputs(self, run: "Run", task: str | None = None) -> list[str]:
+        """The files that it needs, without doubles.
 
-        Raises:
-            UserError: an unknown option, or a table that cannot be used.
+        Args:
+            run: the run.
+            task: the picture's task; None for a picture of the run.
         """
-        settings = checked_options(self.options, options, self.section or self.name)
-        figure: Figure = resolve_name(self.drawing)(
-            tables, **metric.fill(dict(self.arguments)), **settings
-        )
-        return figure
+        wanted = (path for need in self.needs for path in need.paths(run, task))
+        return list(dict.fromkeys(wanted))
 
-    def output(self, run: str, task: str) -> str:
-        """The picture's file."""
+    def output(self, run: str, task: str | None = None) -> str:
+        """The picture's file; names may be wildcards."""
         folder = f"results/runs/{run}" if self.of_run else f"results/runs/{run}/{task}"
         return f"{folder}/figures/{self.name}.png"
 
@@ -95,162 +104,167 @@ class Overview:
         """Its options in the config's figures."""
         return figures.get(self.section or self.name, {})
 
+    def with_options(self, options: Mapping[str, Any]) -> "Overview":
+        """The same overview with some fields of its plot set.
 
-_OVERVIEWS = "timelapse.figures.overviews."
+        Raises:
+            UserError: the overview has no such option.
+        """
+        for name in options:
+            if name not in self.options:
+                known = ", ".join(self.options) or "none"
+                raise UserError(
+                    "config",
+                    f"figures.{self.section or self.name}.{name}",
+                    f"the picture {self.name} has no such option",
+                    f"Its options are: {known}",
+                )
+        set_ = {name: value for name, value in options.items() if value is not None}
+        return replace(self, plot=replace(self.plot, **set_))
+
+
+_COMPARISON = Need("comparison.parquet", tables.COMPARISON)
 _NULL = "random halves of the prompts of the same checkpoint"
-_SCORE = "change of the {metric} ({unit}) when the edge is corrupted"
+_GRAPH_OPTIONS = ("edges", "method", "corruption")
 
 _ALL = (
     Overview(
         name="win_rate",
-        tables=("win_rate",),
+        needs=(Need("win_rate", tables.WIN_RATE, of_all_tasks=True),),
         title="Win rate over fine-tuning",
         caption="share of prompts whose most likely next token is the answer"
         " · band: Wilson 95 % interval",
-        drawing=_OVERVIEWS + "step_lines:win_rate_figure",
+        plot=WinRates(),
         of_run=True,
     ),
     Overview(
         name="circuit_first_last",
-        tables=("edges", "head_roles", "win_rate"),
+        needs=(
+            Need("edges", tables.EDGES, ends=True),
+            Need("head_roles", tables.HEAD_ROLES, ends=True),
+            Need("win_rate", tables.WIN_RATE, ends=True),
+        ),
         title="The circuit before and after fine-tuning",
         caption="same places and widths on both sides",
-        drawing=_OVERVIEWS + "graphs:first_last_figure",
-        arguments={"score": _SCORE},
-        options=CircuitOptions,
+        plot=FirstLast(),
+        options=_GRAPH_OPTIONS,
         section="circuit",
-        ends_only=True,
     ),
     Overview(
         name="circuit_tasks",
-        tables=("edges",),
+        needs=(Need("edges", tables.EDGES, of_all_tasks=True, ends=True),),
         title="What the circuits of two tasks share",
         caption="before and after fine-tuning",
-        drawing=_OVERVIEWS + "graphs:shared_graph_figure",
-        options=CircuitOptions,
-        section="circuit",
+        plot=SharedGraph(),
         of_run=True,
-        ends_only=True,
         least_tasks=2,
+        options=_GRAPH_OPTIONS,
+        section="circuit",
     ),
     Overview(
         name="circuit_sizes",
-        tables=("circuit_quality",),
+        needs=(Need("circuit_quality", tables.CIRCUIT_QUALITY),),
         title="How many edges a faithful circuit needs",
-        caption="the smallest circuit that keeps a share of the {metric}"
+        caption="the smallest circuit that keeps a share of the logit difference"
         " · band: 95 % interval of the size for 80 %",
-        drawing=_OVERVIEWS + "circuit_sizes:circuit_sizes_figure",
-        arguments={
-            "shares": {"size_50": "50 %", "size_80": "80 %", "size_90": "90 %", "size_95": "95 %"},
-            "main": "size_80",
-            "note": "share of the {metric} that is kept, at the line's end · pruned circuits on"
-            " held-out prompts · gap: no circuit that was evaluated keeps so much",
-        },
+        plot=CircuitSizes(
+            shares={"size_50": "50 %", "size_80": "80 %", "size_90": "90 %", "size_95": "95 %"},
+            main="size_80",
+        ),
     ),
     Overview(
         name="edge_overlap",
-        tables=("comparison",),
+        needs=(_COMPARISON,),
         title="How much the circuits of two checkpoints overlap",
         caption="circuits of matched size · 1: the same edges, 0: as many in common as by chance",
-        drawing=_OVERVIEWS + "matrices:step_matrices_figure",
-        arguments={
-            "measures": {
+        plot=StepMatrices(
+            measures={
                 "edge_jaccard_corrected": "edges",
                 "signed_edge_jaccard_corrected": "edges with the sign of their scores",
             },
-            "unit": "Jaccard index of the edges, corrected for chance",
-            "null": _NULL,
-            "mark": "95 % interval reaches the null: as alike as halves of one checkpoint",
-        },
+            unit="Jaccard index of the edges, corrected for chance",
+            null=_NULL,
+            mark="95 % interval reaches the null: as alike as halves of one checkpoint",
+        ),
     ),
     Overview(
         name="cross_faithfulness",
-        tables=("comparison",),
+        needs=(_COMPARISON,),
         title="How faithful each checkpoint's circuit is inside the others",
         caption="held-out prompts · 0: all edges corrupted, 1: whole model",
-        drawing=_OVERVIEWS + "matrices:step_matrices_figure",
-        arguments={
-            "measures": {"cross_faithfulness": ""},
-            "unit": "faithfulness",
-            "null": "circuits from random halves of the evaluated checkpoint's own prompts",
-            "mark": "95 % interval reaches the null: as faithful as the checkpoint's own circuit"
-            " from half the prompts",
-            "rows": "evaluated in the checkpoint of step",
-            "columns": "circuit of step",
-            "symmetric": False,
-        },
+        plot=StepMatrices(
+            measures={"cross_faithfulness": ""},
+            unit="faithfulness",
+            null="circuits from random halves of the host's own prompts",
+            mark="95 % interval reaches the null: as faithful as the host's own circuit from half"
+            " the prompts",
+            rows="host: run inside the checkpoint of step",
+            columns="circuit of step",
+            symmetric=False,
+        ),
     ),
     Overview(
         name="cross_task",
-        tables=("comparison",),
+        needs=(Need("comparison.parquet", tables.COMPARISON, of_all_tasks=True),),
         title="Does the circuit of one task do the other?",
         caption="held-out prompts · bands: 95 % intervals",
-        drawing=_OVERVIEWS + "cross_task:cross_task_figure",
-        arguments={
-            "overlap": "edge_jaccard_corrected",
-            "overlap_label": "overlap of the edges (corrected)",
-        },
+        plot=CrossTask(
+            overlap="edge_jaccard_corrected", overlap_label="overlap of the edges (corrected)"
+        ),
         of_run=True,
         least_tasks=2,
     ),
     Overview(
         name="head_trajectories",
-        tables=("heads",),
+        needs=(Need("heads.parquet", tables.HEADS),),
         title="What became of every head",
-        caption="score: what corrupting all that the head writes does to the {metric};"
+        caption="score: what corrupting all that the head writes does to the logit difference;"
         " below 0 it helps",
-        drawing=_OVERVIEWS + "trajectories:trajectories_figure",
-        arguments={"ylabel": "score of the head ({unit}; below 0 it helps)"},
-        options=HeadTrajectoriesOptions,
+        plot=Trajectories(),
+        options=("named",),
     ),
     Overview(
         name="win_rate_overlap",
-        tables=("win_rate", "comparison"),
+        needs=(Need("win_rate", tables.WIN_RATE), _COMPARISON),
         title="Does the circuit change when the win rate does?",
         caption="bands: 95 % intervals",
-        drawing=_OVERVIEWS + "step_lines:win_rate_overlap_figure",
-        arguments={
-            "measure": "edge_jaccard_corrected",
-            "label": "overlap with the first circuit\n(Jaccard index, corrected)",
-        },
+        plot=WinRateOverlap(
+            measure="edge_jaccard_corrected",
+            label="overlap with the first circuit\n(Jaccard index, corrected)",
+        ),
     ),
     Overview(
         name="layer_change",
-        tables=("comparison",),
+        needs=(_COMPARISON,),
         title="Where the circuit has changed since the first step",
         caption="every edge counts for the part that reads it",
-        drawing=_OVERVIEWS + "matrices:layer_change_figure",
-        arguments={
-            "prefix": "layer_change:",
-            "unit": "sum of |change of score|\nover the edges into it ({unit})",
-        },
+        plot=LayerChange(
+            prefix="layer_change:", unit="sum of |change of score|\nover the edges into it (logits)"
+        ),
     ),
     Overview(
         name="head_transplant",
-        tables=("comparison",),
+        needs=(_COMPARISON,),
         title="Heads moved between the first and the last checkpoint",
         caption="clean prompts; one head's output comes from the other checkpoint",
-        drawing=_OVERVIEWS + "matrices:transplant_figure",
-        arguments={
-            "prefix": "head_transplant:",
-            "unit": "share of the way to the {metric} of the source\n"
-            "(0 = this checkpoint, 1 = source)",
-        },
+        plot=Transplant(
+            prefix="head_transplant:",
+            unit="share of the way to the donor's logit difference\n(0 = host, 1 = donor)",
+        ),
     ),
     Overview(
         name="edge_flips",
-        tables=("comparison",),
+        needs=(_COMPARISON,),
         title="Edges that came or went since the first step",
         caption="this step's circuit against that of the first, of matched size"
         " · bands: 95 % intervals",
-        drawing=_OVERVIEWS + "step_lines:flips_figure",
-        arguments={
-            "measures": {
+        plot=Flips(
+            measures={
                 "edge_flips": "all",
                 "edge_flips_same_nodes": "between nodes of both circuits",
                 "edge_flips_changed_node": "with a node that came or went",
             }
-        },
+        ),
     ),
 )
 
@@ -273,15 +287,15 @@ def overview_named(name: str) -> Overview:
     return OVERVIEWS[name]
 
 
-def offered(run: EvaluatedRun) -> list[Overview]:
+def offered(run: "Run") -> list[Overview]:
     """The overviews that a run can have: those that compare tasks need several of them."""
     return [overview for overview in _ALL if overview.least_tasks <= len(run.evaluate)]
 
 
-def pictures(run: EvaluatedRun) -> list[str]:
+def pictures(run: "Run") -> list[str]:
     """The files of all overviews of a run."""
     return [
         overview.output(run.name, task)
         for overview in offered(run)
-        for task in ((run.evaluate[0],) if overview.of_run else run.evaluate)
+        for task in ((None,) if overview.of_run else run.evaluate)
     ]
