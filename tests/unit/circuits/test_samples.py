@@ -11,6 +11,8 @@ from circuits.edge_tables import sample_rows, write_samples
 
 from timelapse.circuits.edge_samples import EdgeSamples
 from timelapse.errors import UserError
+from timelapse.files import parquet
+from timelapse.tables import EDGE_SAMPLES
 
 RANDOM = np.random.default_rng(0)
 STEPS = {
@@ -124,3 +126,39 @@ def test_text_in_place_of_scores_is_told_with_the_file(tmp_path: Path) -> None:
     pq.write_table(table.set_column(table.column_names.index("scores"), "scores", texts), path)
     with pytest.raises(UserError, match=f"{path}: scores: the column is not list"):
         EdgeSamples.open([path], "EAP", 7)
+
+
+def test_of_a_file_of_many_steps_one_is_read_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each step is a row group: what the others hold is not in memory."""
+    paths = write_samples(tmp_path, STEPS)
+    both = tmp_path / "000000-000008.parquet"
+    with parquet.writer(both, EDGE_SAMPLES) as file:
+        for path in paths:
+            file.write_table(pq.read_table(path).cast(EDGE_SAMPLES))
+    samples = EdgeSamples.open([both], "EAP", 7)
+    rows: list[int] = []
+    read_row_groups = parquet.read_row_groups
+
+    def counting(*args: object) -> pa.Table:
+        table = read_row_groups(*args)
+        rows.append(len(table))
+        return table
+
+    monkeypatch.setattr("timelapse.circuits.edge_samples.read_row_groups", counting)
+    apart = EdgeSamples.open(paths, "EAP", 7)
+    rows.clear()
+    assert np.array_equal(samples.pooled(8), apart.pooled(8))
+    assert rows == [4 * 5] * 2
+
+
+def test_a_changed_byte_anywhere_in_a_file_of_many_steps_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "000000.parquet"
+    parquet.write(pq.read_table(write_samples(tmp_path, STEPS)[0]).cast(EDGE_SAMPLES), path)
+    content = path.read_bytes()
+    EdgeSamples.open([path], "EAP", 7)
+    for place in (40, len(content) // 2, len(content) - 20):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+        with pytest.raises(UserError, match="not a readable Parquet file"):
+            EdgeSamples.open([path], "EAP", 7)

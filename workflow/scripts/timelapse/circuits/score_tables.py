@@ -78,7 +78,7 @@ class ScoredEdges:
         table = table.filter(pc.is_valid(table["target"])).unify_dictionaries()
         if not len(table):
             raise UserError(path, "target", "the table scores no edge", REBUILD)
-        refuse_gaps(table["score"], path, "score")
+        check_no_nulls(table["score"], path, "score")
         try:
             shape = shape or _shape(table)
             edge = edge_numbers(table, shape)
@@ -192,8 +192,8 @@ def _in_order(
     return ordered
 
 
-def refuse_gaps(values: pa.ChunkedArray, path: Path, column: str) -> None:
-    """Whether every value is a finite number.
+def check_no_nulls(values: pa.ChunkedArray, path: Path, column: str) -> None:
+    """Check that every value is a finite number.
 
     Raises:
         UserError: one is null, NaN or infinite.

@@ -9,9 +9,11 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from timelapse.errors import UserError
@@ -55,6 +57,46 @@ def read(path: str | Path, schema: pa.Schema, columns: Sequence[str] = ()) -> pa
     """
     strings = [field.name for field in schema if pa.types.is_string(field.type)]
     return typed(_read(path, columns or schema.names, strings), path, schema, columns)
+
+
+def row_groups_of_steps(path: str | Path, schema: pa.Schema) -> dict[int, list[int]]:
+    """Which row groups of a file hold rows of each step, so that one step can be read by itself.
+
+    The seal of the whole file is checked, without holding its bytes in memory.
+
+    Args:
+        path: the file.
+        schema: what its table must have; with a column `step`.
+
+    Raises:
+        UserError: the file is missing, unreadable, damaged, or lacks a column.
+    """
+    found: dict[int, list[int]] = {}
+    with _opened(path, schema, check_seal=True) as file:
+        for name in schema.names:
+            if name not in file.schema_arrow.names:
+                raise UserError(path, name, "the table lacks this column", REBUILD)
+        for group in range(file.num_row_groups):
+            steps = file.read_row_group(group, ["step"], use_threads=False)["step"]
+            for step in pc.unique(steps).to_pylist():
+                found.setdefault(step, []).append(group)
+    return found
+
+
+def read_row_groups(path: str | Path, schema: pa.Schema, groups: Sequence[int]) -> pa.Table:
+    """Some row groups of a file, as `read` gives the whole of it.
+
+    Args:
+        path: the file, whose seal was checked by `row_groups_of_steps`.
+        schema: what its table must have.
+        groups: which row groups.
+
+    Raises:
+        UserError: the file is missing, unreadable or damaged, or a column has another kind.
+    """
+    with _opened(path, schema) as file:
+        table = file.read_row_groups(list(groups), schema.names, use_threads=False)
+    return typed(table, path, schema)
 
 
 def read_all(path: str | Path) -> pa.Table:
@@ -119,6 +161,35 @@ def _read(path: str | Path, columns: Sequence[str] | None, strings: Sequence[str
         raise _unreadable(path, error) from error
 
 
+@contextmanager
+def _opened(
+    path: str | Path, schema: pa.Schema, check_seal: bool = False
+) -> Iterator[pq.ParquetFile]:
+    """A file of which parts are read; raises as `read` does."""
+    strings = [field.name for field in schema if pa.types.is_string(field.type)]
+    try:
+        if check_seal:
+            with (
+                Path(path).open("rb") as file,
+                mmap(file.fileno(), 0, access=ACCESS_READ) as content,
+            ):
+                if not _sealed_or_without(content):
+                    raise _unreadable(path, "its bytes are not those that were written")
+        there = pq.read_schema(path).names
+        with pq.ParquetFile(
+            path,
+            read_dictionary=[name for name in strings if name in there],
+            page_checksum_verification=True,
+            pre_buffer=False,
+        ) as opened:
+            yield opened
+    except FileNotFoundError as error:
+        remedy = "Let the workflow build it first"
+        raise UserError(path, "", "the table does not exist", remedy) from error
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise _unreadable(path, error) from error
+
+
 def _unreadable(path: str | Path, why: object) -> UserError:
     reason = " ".join(str(why).split()).rstrip(".")
     return UserError(path, "", f"not a readable Parquet file ({reason})", REBUILD)
@@ -143,13 +214,14 @@ def _seal(path: Path) -> None:
         file.write(digest.encode())
 
 
-def _sealed_or_without(content: bytes) -> bool:
+def _sealed_or_without(content: bytes | mmap) -> bool:
     """Whether a file's bytes are those that were sealed, or it has no seal."""
     at = content.rfind(_MARK)
     if at < 0:
         return True
     start, end = at + len(_MARK), at + len(_MARK) + len(_OPEN)
-    digest, view = _digest(), memoryview(content)
-    for part in (view[:start], _OPEN, view[end:]):
-        digest.update(part)
+    digest = _digest()
+    with memoryview(content) as view:
+        for part in (view[:start], _OPEN, view[end:]):
+            digest.update(part)
     return digest.hexdigest().encode() == content[start:end]
