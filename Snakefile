@@ -25,6 +25,11 @@ rule all:
     input:
         results(
             STUDY,
-            films={name: kind.table for name, kind in KINDS.items()},
+            films={name: film.table for name, film in FILMS.items()},
             overviews={name: pictures(run) for name, run in STUDY.runs.items()},
+            not_linear=[
+                task
+                for task, spec in SPECS.items()
+                if not METRICS[spec.metric].is_linear
+            ],
         ),

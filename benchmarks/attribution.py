@@ -43,9 +43,10 @@ from transformers import AutoModelForCausalLM, GPT2Config
 from timelapse.circuits.graph import GraphShape
 from timelapse.circuits.methods import METHODS
 from timelapse.circuits.model_check import graph_of
-from timelapse.circuits.settings import Settings
+from timelapse.circuits.settings import MethodSettings
 from timelapse.models.embedded import word_tokenizer
 from timelapse.models.loading import load_tokenizer
+from timelapse.models.metric import LOGIT_DIFF
 from timelapse.models.prompts import Prompts
 
 TOKENS = 20
@@ -100,7 +101,7 @@ def scored(
     bridge: TransformerBridge, shape: GraphShape, prompts: Prompts, method: str
 ) -> torch.Tensor:
     """Scores [edge, prompt] by a method with its default settings."""
-    found = METHODS[method](bridge, shape, [prompts], "other", Settings())
+    found = METHODS[method].load()(bridge, shape, [prompts], "other", MethodSettings(), LOGIT_DIFF)
     return torch.cat([scores.scores for scores in found], 1)
 
 
@@ -171,7 +172,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         bridge = random_bridge(Path(folder))
         vocabulary = bridge.cfg.d_vocab
-        shape = graph_of(bridge, [random_prompts(1, 0, vocabulary)], "other")
+        shape = graph_of(bridge, [random_prompts(1, 0, vocabulary)], "other", LOGIT_DIFF)
         products = Products()
         times: dict[tuple[str, int], Time] = {}
         counted: dict[tuple[str, int], float] = {}

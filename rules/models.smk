@@ -1,6 +1,5 @@
-# Models and their fine-tuning: results/models/{model}, results/runs/{run}/checkpoints.
-EMBEDDED = [model.name for model in STUDY.models.values() if model.source == "embedded"]
-FETCHED = [model.name for model in STUDY.models.values() if model.source != "embedded"]
+# Models and the checkpoints of runs: results/models/{model}, results/runs/{run}/checkpoints.
+# Which rule makes which is declared in timelapse/models/sources.py and run_sources.py.
 
 
 rule train_embedded:
@@ -19,7 +18,7 @@ rule train_embedded:
     benchmark:
         "logs/benchmarks/train_embedded/{model}.tsv"
     wildcard_constraints:
-        model="|".join(EMBEDDED) or "(?!)",
+        model="|".join(STUDY.models_of("train_embedded")) or "(?!)",
     conda:
         "../envs/torch.yaml"
     threads: 2
@@ -46,13 +45,15 @@ rule fetch_model:
     benchmark:
         "logs/benchmarks/fetch_model/{model}.tsv"
     wildcard_constraints:
-        model="|".join(FETCHED) or "(?!)",
+        model="|".join(STUDY.models_of("fetch_model")) or "(?!)",
     conda:
         "../envs/torch.yaml"
     resources:
         **for_attempts(lambda wildcards: REQUESTS.fetching(wildcards.model)),
     params:
-        code=code_digest(SCRIPTS / "fetch_model.py"),
+        code=lambda wildcards: code_digest(
+            SCRIPTS / "fetch_model.py", STUDY.models[wildcards.model].function
+        ),
         model=lambda wildcards: STUDY.models[wildcards.model].params,
     message:
         "Fetching model {wildcards.model}"
@@ -73,6 +74,8 @@ rule finetune:
         "logs/finetune/{run}.log",
     benchmark:
         "logs/benchmarks/finetune/{run}.tsv"
+    wildcard_constraints:
+        run="|".join(STUDY.runs_of("finetune")) or "(?!)",
     conda:
         "../envs/torch.yaml"
     threads: 2

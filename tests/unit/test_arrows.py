@@ -15,7 +15,8 @@ ALLOWED = {
     "models": {"files", "tasks"},
     "activations": {"files", "machine", "models", "tasks"},
     "circuits": {"activations", "files", "models", "probes", "tasks"},
-    "probes": {"activations", "files", "models", "tasks"},
+    # Of circuits what methods there are, which needs no model.
+    "probes": {"activations", "circuits", "files", "models", "tasks"},
     # Of circuits the graph alone, which needs no model.
     "study": {"circuits", "files", "machine", "models", "probes", "tasks"},
     "figures": {"circuits", "files", "study"},  # likewise; of the study where tables lie

@@ -97,7 +97,7 @@ def test_the_task_of_the_documentation_is_a_task(tmp_path: Path) -> None:
     assert yaml.safe_load(block)
     path = tmp_path / "example.yaml"
     path.write_text(block)
-    assert load_spec(path).schemes == ["flip", "abc"]
+    assert load_spec(path).corruption_names == ["flip", "abc"]
 
 
 def test_the_catalog_finds_the_workflow(default_study: Project) -> None:

@@ -1,20 +1,25 @@
-"""Rule draw_overview: a picture over all steps of a run, on one task or on all of them."""
+"""Rules draw_overview and draw_task_overview: a picture over all steps of a run."""
 
 from pathlib import Path
 
-from job import start
+from job import start, without_pandas
 
 
 def main(smk):
+    without_pandas()
+    from timelapse.figures.figure_tables import InputTables
     from timelapse.figures.images import write_png
+    from timelapse.figures.metric_words import MetricWords
     from timelapse.figures.overviews.overview import draw_overview
+    from timelapse.figures.overviews.registry import overview_named
 
     picture = draw_overview(
-        smk.params.overview,
-        [Path(path) for path in smk.input.tables],
-        run=smk.params.run,
-        task=smk.wildcards.get("task"),
-        options=smk.params.options,
+        overview_named(smk.wildcards.overview),
+        InputTables(map(Path, smk.input.tables), smk.params.job["steps"]),
+        smk.wildcards.run,
+        smk.wildcards.get("task"),
+        smk.params.job["options"],
+        MetricWords(**smk.params.job["metric"]),
     )
     write_png(picture, Path(smk.output[0]))
 

@@ -1,19 +1,20 @@
-"""Rule fetch_model: a local or hub model, saved as a folder like every other."""
+"""Rule fetch_model: a model from elsewhere, saved as a folder like every other."""
 
 import os
 from pathlib import Path
+from pkgutil import resolve_name
 
 from job import start
+from timelapse.models.sources import SOURCES
 
 
 def main(smk):
     model = smk.params.model
-    from timelapse.models.sources import fetch
-
-    fetch(model["settings"], Path(smk.output[0]), hub=model["source"] == "hub")
+    make = resolve_name(SOURCES[model["source"]].function)
+    make(model["settings"], Path(smk.output[0]))
 
 
 if "snakemake" in globals():
-    if snakemake.params.model["source"] == "hub":  # unless the user has said otherwise
+    if SOURCES[snakemake.params.model["source"]].is_online:  # unless the user has said otherwise
         os.environ.setdefault("HF_HUB_OFFLINE", "0")
     start(main, snakemake)

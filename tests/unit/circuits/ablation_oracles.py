@@ -35,10 +35,23 @@ def ablated_run(
     ablated: Written,
     kept: Sequence[bool],
 ) -> Tensor:
-    """The logit differences of clean prompts with every edge that is not kept swapped by itself.
+    """The logit differences of clean prompts with every edge that is not kept swapped by itself."""
+    logits = ablated_logits(bridge, shape, prompts, ablated, kept)[:, None]
+    rows = range(len(prompts))
+    return torch.stack([_logit_difference(prompts, row)(logits[row : row + 1]) for row in rows])
+
+
+def ablated_logits(
+    bridge: TransformerBridge,
+    shape: GraphShape,
+    prompts: Prompts,
+    ablated: Written,
+    kept: Sequence[bool],
+) -> Tensor:
+    """The last logits of clean prompts with every edge that is not kept swapped by itself.
 
     What the source of such an edge has just written is taken off what its target reads, and what it
-    writes in the ablated world is put there.
+    writes when ablated is put there.
     """
     live: dict[Source, Tensor] = {}
     watchers = [("blocks.0.hook_resid_pre", _watch(live, [Source("input")]))]
@@ -53,9 +66,7 @@ def ablated_run(
     ]
     hooked = bridge.hooks(fwd_hooks=[*watchers, *swaps])
     with torch.no_grad(), _everything_hooked(bridge), hooked:
-        logits = bridge(prompts.tokens)
-    rows = range(len(prompts))
-    return torch.stack([_logit_difference(prompts, row)(logits[row : row + 1]) for row in rows])
+        return bridge(prompts.tokens)[:, -1]
 
 
 def _watch(live: dict[Source, Tensor], sources: Sequence[Source]) -> Callable[..., None]:

@@ -15,17 +15,19 @@ from circuits.ablation_oracles import Written, ablated_run, written_when_corrupt
 from circuits.ground_truth.induction import induction_model
 from circuits.ground_truth.models import TRUTHS
 from circuits.ground_truth.truth import CORRUPTION, Truth
+from circuits.score_batches import score_batches
 from jaxtyping import Bool, Float
 from tiny_models import Boot
 from transformer_lens.model_bridge import TransformerBridge
 
 from timelapse.circuits.graph import GraphShape
+from timelapse.circuits.intervention.evaluate import CircuitEvaluator
 from timelapse.circuits.methods import METHODS
 from timelapse.circuits.model_check import graph_of
 from timelapse.circuits.search.acdc import acdc_circuit
-from timelapse.circuits.search.greedy_removal import Measure
 from timelapse.circuits.search.node_ablation import surviving_nodes
-from timelapse.circuits.settings import Settings
+from timelapse.circuits.settings import MethodSettings
+from timelapse.models.metric import LOGIT_DIFF
 from timelapse.models.prompts import Prompts
 
 
@@ -59,7 +61,7 @@ class Known:
 def known(request: pytest.FixtureRequest, boot: Boot) -> Known:
     truth = TRUTHS[request.param]
     bridge = boot(truth.model())
-    return Known(truth, bridge, graph_of(bridge, truth.prompts, CORRUPTION))
+    return Known(truth, bridge, graph_of(bridge, truth.prompts, CORRUPTION, LOGIT_DIFF))
 
 
 def auc(scores: Float[np.ndarray, "item"], true: Bool[np.ndarray, "item"]) -> float:
@@ -68,14 +70,16 @@ def auc(scores: Float[np.ndarray, "item"], true: Bool[np.ndarray, "item"]) -> fl
     return float(((apart > 0) + 0.5 * (apart == 0)).mean())
 
 
-def mean_scores(known: Known, method: str, settings: Settings) -> Float[np.ndarray, "item"]:
-    batches = METHODS[method](known.bridge, known.shape, known.truth.prompts, CORRUPTION, settings)
+def mean_scores(known: Known, method: str, settings: MethodSettings) -> Float[np.ndarray, "item"]:
+    batches = score_batches(
+        method, known.bridge, known.shape, known.truth.prompts, CORRUPTION, settings
+    )
     return torch.cat([batch.scores for batch in batches], dim=1).mean(1).numpy()
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_ranks_the_true_edges_first(known: Known, method: str) -> None:
-    scores = mean_scores(known, method, Settings())
+    scores = mean_scores(known, method, MethodSettings())
     true = known.nodes if len(scores) == len(known.nodes) else known.edges
     assert len(scores) == len(true)
     assert auc(scores, true) == 1.0
@@ -85,15 +89,17 @@ def test_every_method_ranks_the_true_edges_first(known: Known, method: str) -> N
 @pytest.mark.parametrize("method", METHODS)
 def test_so_it_does_when_ablated_by_the_mean(known: Known, method: str) -> None:
     """Methods that ablate nothing do not care."""
-    scores = mean_scores(known, method, Settings(ablation="mean"))
+    scores = mean_scores(known, method, MethodSettings(ablation="mean"))
     true = known.nodes if len(scores) == len(known.nodes) else known.edges
     assert auc(scores, true) == 1.0
 
 
 def test_searches_keep_the_true_edges_and_nodes_alone(known: Known) -> None:
-    measure = Measure(known.bridge, known.shape, known.truth.prompts, CORRUPTION, Settings())
-    np.testing.assert_array_equal(acdc_circuit(measure, known.shape, 0.01), known.edges)
-    survives = surviving_nodes(measure, known.shape, 0.8)
+    evaluator = CircuitEvaluator(
+        known.bridge, known.shape, known.truth.prompts, CORRUPTION, LOGIT_DIFF
+    )
+    np.testing.assert_array_equal(acdc_circuit(evaluator, known.shape, 0.01), known.edges)
+    survives = surviving_nodes(evaluator, known.shape, 0.8)
     np.testing.assert_array_equal(survives, known.nodes)
 
 
@@ -143,15 +149,15 @@ def test_saturated_attention_hides_its_queries_and_keys_from_gradients_alone(boo
     """The same circuit: each of its edges still matters wholly, and is found by patching."""
     truth = TRUTHS["induction"]
     bridge = boot(induction_model(sharp=60.0))
-    saturated = Known(truth, bridge, graph_of(bridge, truth.prompts, CORRUPTION))
+    saturated = Known(truth, bridge, graph_of(bridge, truth.prompts, CORRUPTION, LOGIT_DIFF))
     names = [f"{source.name}->{target.name}" for source, target in saturated.shape.edges]
     hidden = ["input->a0.h0<v>", "a0.h0->a1.h0<k>", "input->a1.h0<q>"]
     for method in ("EAP", "EAP-IG", "clean-corrupted"):
-        scores = dict(zip(names, mean_scores(saturated, method, Settings()), strict=True))
+        scores = dict(zip(names, mean_scores(saturated, method, MethodSettings()), strict=True))
         assert max(abs(scores[edge]) for edge in hidden) < 1e-6
         assert scores["a1.h0->logits"] == pytest.approx(-1, abs=1e-5)
     for method in ("exact", "node-ablation", "ACDC"):
-        found = mean_scores(saturated, method, Settings())
+        found = mean_scores(saturated, method, MethodSettings())
         assert auc(found, saturated.edges) == 1.0
         scores = dict(zip(names, found, strict=True))
         assert all(scores[edge] == pytest.approx(-1, abs=1e-5) for edge in hidden)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from timelapse.circuits.graph import GraphShape
-from timelapse.circuits.scores import OTHER, Means, PromptScores, Samples
+from timelapse.circuits.scores import OTHER, MeanScores, PromptScores, ScoresByPrompt
 from timelapse.tables import EDGE_SAMPLES, EDGES, EDGES_BY_POSITION
 
 SHAPE = GraphShape(n_layers=1, n_heads=1, n_kv_heads=1)
@@ -17,8 +17,8 @@ def some_scores(rows: list[int], seed: int = 0, n_scores: int = N_EDGES) -> Prom
     return PromptScores(np.array(rows), torch.randn(n_scores, len(rows), generator=generator))
 
 
-def means_of(batches: list[PromptScores]) -> Means:
-    means = Means()
+def means_of(batches: list[PromptScores]) -> MeanScores:
+    means = MeanScores()
     for batch in batches:
         means.add(batch)
     return means
@@ -50,7 +50,7 @@ def test_scores_of_nothing_or_of_another_graph_make_no_table(batches: list[Promp
 
 
 def test_samples_are_the_scores_of_each_prompt_in_the_order_of_the_dataset() -> None:
-    samples = Samples()
+    samples = ScoresByPrompt()
     late, early = some_scores([5, 7], 0), some_scores([2, 6], 1)
     samples.add(late)
     samples.add(early)
@@ -67,7 +67,7 @@ def test_means_by_position_sum_to_the_mean_though_some_prompts_lack_a_label() ->
         {"end": with_both.scores * 0.25, "name": with_both.scores * 0.5},
         {"verb": with_one.scores * 0.75},
     ]
-    means = Means()
+    means = MeanScores()
     for found, parts in zip((with_both, with_one), by_position, strict=True):
         left = found.scores - sum(parts.values())
         means.add(PromptScores(found.rows, found.scores, {**parts, OTHER: left}))
@@ -82,7 +82,7 @@ def test_means_by_position_sum_to_the_mean_though_some_prompts_lack_a_label() ->
 
 
 def test_a_method_that_splits_nothing_has_no_rows_by_position() -> None:
-    means = Means()
+    means = MeanScores()
     means.add(some_scores([0]))
     table = means.edges_by_position(SHAPE, "swap", "EAP")
     assert table.schema == EDGES_BY_POSITION.remove(0)

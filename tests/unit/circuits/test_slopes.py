@@ -2,10 +2,11 @@
 
 import pytest
 import torch
+from circuits.score_batches import score_batches
 from circuits.search.searched import (
     CORRUPTION,
     MODELS,
-    measure_of,
+    evaluator_of,
     random_bridge,
     two_lengths,
 )
@@ -16,15 +17,16 @@ from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 from transformers import PretrainedConfig
 
-from timelapse.circuits.methods import METHODS
 from timelapse.circuits.model_check import graph_shape
-from timelapse.circuits.settings import Settings
+from timelapse.circuits.settings import MethodSettings
 
 
 def scores_of(
-    method: str, bridge: TransformerBridge, settings: Settings
+    method: str, bridge: TransformerBridge, settings: MethodSettings
 ) -> Float[Tensor, "edge batch"]:
-    batches = METHODS[method](bridge, graph_shape(bridge), two_lengths(), CORRUPTION, settings)
+    batches = score_batches(
+        method, bridge, graph_shape(bridge), two_lengths(), CORRUPTION, settings
+    )
     return torch.cat([batch.scores for batch in batches], dim=1)
 
 
@@ -53,7 +55,7 @@ def test_scores_are_what_the_method_is_defined_to_be(
         ],
         dim=1,
     )
-    found = scores_of(method, bridge, Settings(batch=2, ig_steps=steps))
+    found = scores_of(method, bridge, MethodSettings(batch=2, ig_steps=steps))
     assert expected.abs().max() > 0.1
     assert expected.abs().median() > 1e-4
     exact = config.model_type in ("gpt2", "gpt_neox")
@@ -66,13 +68,13 @@ def test_the_edges_of_the_input_tend_to_what_corrupting_it_does(boot: Boot) -> N
     Single edges tend to the integral along that way, which is not the effect of patching them.
     """
     bridge = random_bridge(boot, gpt2_config())
-    measure, shape = measure_of(bridge, two_lengths(), Settings())
+    evaluator, shape = evaluator_of(bridge, two_lengths(), MethodSettings())
     all_or_none = torch.tensor([True, False])[:, None].repeat(1, len(shape.edges))
-    clean, corrupted = measure(all_or_none)
+    clean, corrupted = evaluator.means(all_or_none)
     of_input = torch.tensor([source.kind == "input" for source, _ in shape.edges])
     errors = []
     for steps in (64, 256):
-        scores = scores_of("EAP-IG", bridge, Settings(ig_steps=steps)).mean(1)
+        scores = scores_of("EAP-IG", bridge, MethodSettings(ig_steps=steps)).mean(1)
         errors.append(abs(scores[of_input].sum().item() - (corrupted - clean)))
     assert abs(corrupted - clean) > 0.1
     assert 1e-9 < errors[1] < errors[0] / 3
@@ -81,15 +83,15 @@ def test_the_edges_of_the_input_tend_to_what_corrupting_it_does(boot: Boot) -> N
 def test_a_nodes_edges_tend_to_what_corrupting_it_does(boot: Boot) -> None:
     """The same for the way along activations, node by node."""
     bridge = random_bridge(boot, gpt2_config())
-    measure, shape = measure_of(bridge, two_lengths(), Settings())
+    evaluator, shape = evaluator_of(bridge, two_lengths(), MethodSettings())
     of_node = torch.tensor(
         [[writer == source for writer, _ in shape.edges] for source in shape.sources]
     )
-    clean, *without = measure(torch.cat([torch.ones_like(of_node[:1]), ~of_node]))
+    clean, *without = evaluator.means(torch.cat([torch.ones_like(of_node[:1]), ~of_node]))
     effects = torch.tensor(without, dtype=torch.float64) - clean
     errors = []
     for steps in (16, 64):
-        scores = scores_of("EAP-IG-activations", bridge, Settings(ig_steps=steps)).mean(1)
+        scores = scores_of("EAP-IG-activations", bridge, MethodSettings(ig_steps=steps)).mean(1)
         errors.append((of_node.double() @ scores - effects).abs().max().item())
     assert effects.abs().min() > 1e-3
     assert 1e-9 < errors[1] < errors[0] / 3

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from timelapse import tables
+from timelapse.figures.figure_tables import InputTables
 from timelapse.figures.overviews.registry import Overview
 from timelapse.study.runs import Run
 
@@ -23,31 +24,33 @@ MakeTable = Callable[[int, float], pa.Table]
 @pytest.fixture(scope="session")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Tables:
     """Tables of four layers with four heads over the steps of a run."""
-    return write_run(tmp_path_factory.mktemp("small"), layers=4, heads=4)
+    return write_run(tmp_path_factory.mktemp("small") / "ioi3", layers=4, heads=4)
 
 
 @pytest.fixture(scope="session")
 def large(tmp_path_factory: pytest.TempPathFactory) -> Tables:
     """Tables of GPT-2 small's shape at three steps."""
-    return write_run(tmp_path_factory.mktemp("large"), layers=12, heads=12, steps=(0, 64, 184))
+    folder = tmp_path_factory.mktemp("large") / "ioi3"
+    return write_run(folder, layers=12, heads=12, steps=(0, 64, 184))
 
 
 @pytest.fixture(scope="session")
 def short(tmp_path_factory: pytest.TempPathFactory) -> Tables:
     """Tables of two layers with three heads at three steps."""
-    return write_run(tmp_path_factory.mktemp("short"), layers=2, heads=3, steps=(0, 64, 184))
+    folder = tmp_path_factory.mktemp("short") / "ioi3"
+    return write_run(folder, layers=2, heads=3, steps=(0, 64, 184))
 
 
 @pytest.fixture
 def own(tmp_path: Path) -> Tables:
     """Tables at three steps that a test may spoil."""
-    return write_run(tmp_path, layers=2, heads=3, steps=(0, 64, 184))
+    return write_run(tmp_path / "ioi3", layers=2, heads=3, steps=(0, 64, 184))
 
 
 def write_run(
     folder: Path, layers: int, heads: int, steps: tuple[int, ...] = STEPS, seed: int = 0
 ) -> Tables:
-    """Write one file for each table and step; returns the paths of each table."""
+    """Write one file for each table and step in a task's folder; returns the paths by table."""
     random = np.random.default_rng(layers * 100 + heads + seed)
     makers = {
         "win_rate": _win_rate,
@@ -83,9 +86,28 @@ class MadeUp:
     folder: Path
     run: Run
 
+    def home(self, task: str) -> Path:
+        """The folder of a task."""
+        return self.folder / "results" / "runs" / self.run.name / task
+
+    def files(self, table: str, task: str) -> list[Path]:
+        """The files of a table, one for each step or one for all."""
+        if table in ("comparison", "heads"):
+            return [self.home(task) / f"{table}.parquet"]
+        folder = self.home(task) / table
+        return [folder / f"{name}.parquet" for name in self.run.step_names]
+
     def inputs(self, overview: Overview, task: str | None = None) -> list[Path]:
-        """The files that an overview asks for."""
-        return [self.folder / path for path in overview.inputs(self.run, task)]
+        """The files that an overview is given, of a task or of all."""
+        tasks = self.run.evaluate if overview.of_run or task is None else (task,)
+        return [
+            path for name in tasks for table in overview.tables for path in self.files(table, name)
+        ]
+
+    def tables(self, overview: Overview, task: str | None = None) -> InputTables:
+        """The tables that an overview is given."""
+        steps = (self.run.steps[0], self.run.steps[-1]) if overview.ends_only else None
+        return InputTables(self.inputs(overview, task), steps)
 
 
 @pytest.fixture(scope="session")

@@ -15,18 +15,19 @@ from circuits.edge_tables import circuit_rows, edge_rows
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.text import Text
 
-from timelapse import tables
 from timelapse.circuits.graph import GraphShape, Target, shape_of
 from timelapse.errors import UserError
 from timelapse.figures import style
-from timelapse.figures.figure_tables import read_tables
+from timelapse.figures.figure_tables import InputTables
 from timelapse.figures.films.circuit import CircuitDrawing
-from timelapse.figures.films.film import Scene, open_drawing, open_scene
-from timelapse.figures.films.registry import KINDS
-from timelapse.figures.graph.circuit_edges import Edge
-from timelapse.figures.graph.head_roles import Held
-from timelapse.figures.graph.layout import Layout, Routes
-from timelapse.figures.graph.panel import Panel, Stroke
+from timelapse.figures.films.film import FilmRenderer
+from timelapse.figures.films.registry import FILMS
+from timelapse.figures.graph.circuit_edges import ShownEdge
+from timelapse.figures.graph.edge_style import EdgeStyle
+from timelapse.figures.graph.layout import EdgeCurves, GraphLayout
+from timelapse.figures.graph.panel import GraphPanel
+from timelapse.figures.metric_words import LOGIT_DIFFERENCE
+from timelapse.stats import Z95
 
 Tables = dict[str, list[Path]]
 
@@ -34,22 +35,20 @@ CORRUPTIONS = ("first", "second", "abc")
 
 
 def drawing_of(paths: Tables, roles: bool = True, **options: object) -> CircuitDrawing:
-    kind = KINDS["circuit"].with_options(options)
-    extras = {"head_roles": read_tables(paths["head_roles"], tables.HEAD_ROLES)} if roles else None
-    table = read_tables(paths["edges"], kind.schema)
-    drawing = open_drawing(kind.plot, table, "tables", extras)
+    given = InputTables([*paths["edges"], *(paths["head_roles"] if roles else [])])
+    drawing = FILMS["circuit"].open(given, "ioi3", options, LOGIT_DIFFERENCE)
     assert isinstance(drawing, CircuitDrawing)
     return drawing
 
 
-def drawn(drawing: CircuitDrawing, index: int) -> Iterator[tuple[str, Panel, list[Stroke]]]:
-    """Each corruption's panel and the strokes of its circuit, the strongest edge first."""
+def drawn(drawing: CircuitDrawing, index: int) -> Iterator[tuple[str, GraphPanel, list[EdgeStyle]]]:
+    """Each corruption's panel and the looks of its circuit's edges, the strongest edge first."""
     drawing.show(index)
-    for corruption, panel in zip(drawing.selection.corruptions, drawing._panels, strict=True):
-        yield corruption, panel, [stroke for stroke in panel.strokes if not stroke.ghost][::-1]
+    for corruption, panel in zip(drawing.circuits.corruptions, drawing.panels, strict=True):
+        yield corruption, panel, [look for look in panel.edges if not look.lost][::-1]
 
 
-def names(edges: tuple[Edge, ...]) -> list[tuple[str, str]]:
+def names(edges: tuple[ShownEdge, ...]) -> list[tuple[str, str]]:
     return [(edge.source.name, edge.target.name) for edge in edges]
 
 
@@ -68,25 +67,25 @@ def circuit_names(table: pa.Table, n: int) -> list[tuple[str, str]]:
 @pytest.mark.parametrize("n", [10, 30, 100])
 def test_the_drawn_edges_are_the_selected_ones_the_strongest_on_top(n: int, small: Tables) -> None:
     drawing = drawing_of(small, edges=n)
-    for corruption, panel, strokes in drawn(drawing, 23):
-        edges = drawing.selection.edges[184, corruption]
+    for corruption, panel, looks in drawn(drawing, 23):
+        edges = drawing.circuits.edges[184, corruption]
         assert names(edges) == expected_circuit(small["edges"][23], corruption, n)
         assert bool(edges) or n == 10
-        assert [(stroke.source, stroke.target) for stroke in strokes] == [
+        assert [(look.source, look.target) for look in looks] == [
             (edge.source, edge.target) for edge in edges
         ]
-        assert (np.diff([stroke.width for stroke in strokes]) <= 0).all()
-        assert len(panel._edges.get_paths()) == 2 * len(panel.strokes)
+        assert (np.diff([look.width for look in looks]) <= 0).all()
+        assert len(panel._lines.get_paths()) == 2 * len(panel.edges)
 
 
 def test_edge_widths_mean_the_same_in_every_frame(small: Tables) -> None:
     drawing = drawing_of(small)
     points = [
-        (abs(edge.score), stroke.width)
+        (abs(edge.score), look.width)
         for index in range(24)
-        for corruption, _, strokes in drawn(drawing, index)
-        for edge, stroke in zip(
-            drawing.selection.edges[drawing.steps[index], corruption], strokes, strict=True
+        for corruption, _, looks in drawn(drawing, index)
+        for edge, look in zip(
+            drawing.circuits.edges[drawing.steps[index], corruption], looks, strict=True
         )
     ]
     score, width = np.array(sorted(points)).T
@@ -107,11 +106,11 @@ def hue(color: str) -> str:
 def test_colour_is_sign_and_grey_is_an_interval_that_includes_0(small: Tables) -> None:
     drawing = drawing_of(small, edges=100)
     seen = set()
-    for corruption, _, strokes in drawn(drawing, 23):
-        for edge, stroke in zip(drawing.selection.edges[184, corruption], strokes, strict=True):
-            clear = abs(edge.score) > 1.96 * edge.std_error
+    for corruption, _, looks in drawn(drawing, 23):
+        for edge, look in zip(drawing.circuits.edges[184, corruption], looks, strict=True):
+            clear = abs(edge.score) > Z95 * edge.std_error
             expected = (style.BLUE if edge.score < 0 else style.ORANGE) if clear else style.MUTED
-            assert hue(stroke.color) == expected
+            assert hue(look.color) == expected
             seen.add(expected)
     assert len(seen) == 3
 
@@ -120,10 +119,10 @@ def test_weak_edges_of_large_circuits_are_pale_and_those_of_small_ones_are_not(
     small: Tables,
 ) -> None:
     for n, paled in ((8, False), (200, True)):
-        for corruption, _, strokes in drawn(drawing := drawing_of(small, edges=n), 23):
-            edges = drawing.selection.edges[184, corruption]
+        for corruption, _, looks in drawn(drawing := drawing_of(small, edges=n), 23):
+            edges = drawing.circuits.edges[184, corruption]
             full = {style.BLUE.lower(), style.ORANGE.lower(), style.MUTED.lower()}
-            pale = [stroke.color.lower() not in full for stroke in strokes]
+            pale = [look.color.lower() not in full for look in looks]
             assert pale[-1:] == [paled] * bool(edges)
     assert len(edges) > 100
 
@@ -131,26 +130,26 @@ def test_weak_edges_of_large_circuits_are_pale_and_those_of_small_ones_are_not(
 def test_kept_added_and_lost_edges_are_told_apart_by_halo_and_dashes(small: Tables) -> None:
     drawing = drawing_of(small, edges=60)
     seen = set()
-    for corruption, panel, strokes in drawn(drawing, 23):
+    for corruption, panel, looks in drawn(drawing, 23):
         first = set(expected_circuit(small["edges"][0], corruption, 60))
         last = set(expected_circuit(small["edges"][23], corruption, 60))
-        for stroke in strokes:
-            kept = (stroke.source.name, stroke.target.name) in first
-            assert (stroke.halo is None) == kept and stroke.dashes == "-"
+        for look in looks:
+            kept = (look.source.name, look.target.name) in first
+            assert (look.halo is None) == kept and look.dashes == "-"
             seen.add("kept" if kept else "added")
-        ghosts = [stroke for stroke in panel.strokes if stroke.ghost]
-        assert {(ghost.source.name, ghost.target.name) for ghost in ghosts} == first - last
-        assert all(ghost.dashes == "--" and ghost.halo is None for ghost in ghosts)
-        assert panel.strokes[: len(ghosts)] == tuple(ghosts), "the lost lie beneath"
-        seen.update("lost" for _ in ghosts)
+        lost = [look for look in panel.edges if look.lost]
+        assert {(one.source.name, one.target.name) for one in lost} == first - last
+        assert all(one.dashes == "--" and one.halo is None for one in lost)
+        assert panel.edges[: len(lost)] == tuple(lost), "the lost lie beneath"
+        seen.update("lost" for _ in lost)
         assert f"{len(last - first)} added, {len(first - last)} lost" in panel._title.get_text()
     assert seen == {"kept", "added", "lost"}
 
 
 def test_at_the_first_step_every_edge_is_kept(small: Tables) -> None:
-    for _, panel, strokes in drawn(drawing_of(small), 0):
-        assert strokes and len(strokes) == len(panel.strokes)
-        assert all(stroke.halo is None for stroke in strokes)
+    for _, panel, looks in drawn(drawing_of(small), 0):
+        assert looks and len(looks) == len(panel.edges)
+        assert all(look.halo is None for look in looks)
 
 
 def test_boxes_have_the_colour_of_the_strongest_role_that_the_head_holds(small: Tables) -> None:
@@ -166,18 +165,18 @@ def test_boxes_have_the_colour_of_the_strongest_role_that_the_head_holds(small: 
     compared = set()
     for index in (0, 23):
         step = drawing.steps[index]
-        for _, panel, strokes in drawn(drawing, index):
+        for _, panel, looks in drawn(drawing, index):
             fills = dict(
-                zip((n.name for n in panel._nodes), panel._lit.get_facecolor(), strict=True)
+                zip((n.name for n in panel._nodes), panel._boxes.get_facecolor(), strict=True)
             )
-            for node in {stroke.source for stroke in strokes}:
-                held = {
+            for node in {look.source for look in looks}:
+                holds = {
                     row["role"]: row["score"] / largest[row["role"]]
                     for row in roles
                     if (row["step"], row["layer"], row["head"]) == (step, node.layer, node.head)
                     and row["holds"]
                 }
-                role = max(held, key=lambda name: held[name]) if held else None
+                role = max(holds, key=lambda name: holds[name]) if holds else None
                 expected = "#ffffff" if role is None else style.ROLES[order.index(role)].lower()
                 assert to_hex(fills[node.name]) == expected
                 compared.add(role)
@@ -190,11 +189,11 @@ def test_the_legend_names_the_roles_that_are_held(small: Tables) -> None:
 
 
 def test_without_roles_the_circuit_is_drawn_in_white_boxes(small: Tables) -> None:
-    for _, panel, strokes in drawn(drawing_of(small, roles=False), 23):
-        lit = panel._lit.get_facecolor()
-        assert strokes and {to_hex(color) for color in lit if color[3]} == {"#ffffff"}
-    scene = open_scene("circuit", small["edges"], small["win_rate"], "run", "task")
-    assert scene.draw(184).any()
+    for _, panel, looks in drawn(drawing_of(small, roles=False), 23):
+        lit = panel._boxes.get_facecolor()
+        assert looks and {to_hex(color) for color in lit if color[3]} == {"#ffffff"}
+    given = InputTables([*small["edges"], *small["win_rate"]])
+    assert FilmRenderer(FILMS["circuit"], given, "run", "ioi3").draw(184).any()
 
 
 def test_nodes_and_edges_keep_their_places(small: Tables) -> None:
@@ -202,22 +201,22 @@ def test_nodes_and_edges_keep_their_places(small: Tables) -> None:
     seen: dict[object, object] = {}
     for index in range(24):
         drawing.show(index)
-        panel = drawing._panels[0]
-        for stroke, path in zip(panel.strokes, panel._edges.get_paths()[1::2], strict=True):
-            key = (stroke.source, stroke.target)
+        panel = drawing.panels[0]
+        for look, path in zip(panel.edges, panel._lines.get_paths()[1::2], strict=True):
+            key = (look.source, look.target)
             assert np.array_equal(seen.setdefault(key, path.vertices), path.vertices)
-        boxes = np.array([path.vertices for path in panel._lit.get_paths()])
+        boxes = np.array([path.vertices for path in panel._boxes.get_paths()])
         assert np.array_equal(seen.setdefault("boxes", boxes), boxes)
     assert len(seen) > 5
 
 
 def test_edges_into_q_k_and_v_end_at_different_places() -> None:
-    layout = Layout(GraphShape(4, 4, 4))
-    routes = Routes(layout)
+    layout = GraphLayout(GraphShape(4, 4, 4))
+    curves = EdgeCurves(layout)
     source = layout.shape.sources[0]
     for layer in range(4):
         ends = [
-            routes.curve(source, Target(kind, layer, 2)).vertices[-1] for kind in ("q", "k", "v")
+            curves.curve(source, Target(kind, layer, 2)).vertices[-1] for kind in ("q", "k", "v")
         ]
         assert ends[0][0] < ends[1][0] < ends[2][0]
         assert len({end[1] for end in ends}) == 1
@@ -226,12 +225,12 @@ def test_edges_into_q_k_and_v_end_at_different_places() -> None:
 @pytest.mark.parametrize("shape", [GraphShape(4, 4, 4), GraphShape(12, 12, 12)])
 def test_curves_bend_around_boxes(shape: GraphShape) -> None:
     """The heads of the first layer reach the logits through the gaps between columns."""
-    layout = Layout(shape)
-    routes = Routes(layout)
+    layout = GraphLayout(shape)
+    curves = EdgeCurves(layout)
     at = np.linspace(0, 1, 400)[:, None]
     bent, straight = [], []
     for source in layout.shape.sources[1 : 1 + shape.n_heads]:
-        a, b, c, d = routes.curve(source, Target("logits")).vertices
+        a, b, c, d = curves.curve(source, Target("logits")).vertices
         curve = (1 - at) ** 3 * a + 3 * at * (1 - at) ** 2 * b + 3 * at**2 * (1 - at) * c
         for points, found in ((curve + at**3 * d, bent), (a + at * (d - a), straight)):
             inner = points[(points[:, 1] > 1.5) & (points[:, 1] < shape.n_layers + 0.5)]
@@ -240,7 +239,7 @@ def test_curves_bend_around_boxes(shape: GraphShape) -> None:
 
 
 def test_points_in_boxes_are_covered_and_others_are_not() -> None:
-    layout = Layout(GraphShape(3, 2, 2))
+    layout = GraphLayout(GraphShape(3, 2, 2))
     nodes = [node for node in layout.nodes() if node.layer is not None]
     boxes = np.array([layout.box(node) for node in nodes])
     points = np.random.default_rng(0).uniform((-1, -0.3), (3, 4.3), (2000, 2))
@@ -260,15 +259,15 @@ def test_pooled_is_the_circuit_of_the_mean_over_corruptions(small: Tables) -> No
     sources, targets = zip(*sums, strict=True)
     table = pa.table({"source": sources, "target": targets, "score": list(sums.values())})
     expected = circuit_names(table, 40)
-    assert names(drawing.selection.edges[184, "pooled"]) == expected
-    assert len(expected) > 5 and len(drawing._panels) == 1
+    assert names(drawing.circuits.edges[184, "pooled"]) == expected
+    assert len(expected) > 5 and len(drawing.panels) == 1
 
 
 def test_one_corruption_can_be_drawn_alone(small: Tables) -> None:
     alone, all_three = drawing_of(small, corruption="second"), drawing_of(small)
-    assert alone.selection.corruptions == ("second",)
-    assert names(alone.selection.edges[64, "second"]) == names(
-        all_three.selection.edges[64, "second"]
+    assert alone.circuits.corruptions == ("second",)
+    assert names(alone.circuits.edges[64, "second"]) == names(
+        all_three.circuits.edges[64, "second"]
     )
     with pytest.raises(UserError, match="Choose among pooled, first, second, abc"):
         drawing_of(small, corruption="third")
@@ -284,10 +283,10 @@ def test_the_first_method_of_the_table_is_drawn_and_whole_nodes_are_left_out(own
         node = node.set_column(4, "target", pa.nulls(5, pa.string()))
         pq.write_table(pa.concat_tables([node, table, other]), path)
     default, exact = drawing_of(own), drawing_of(own, method="exact")
-    assert (default.selection.method, exact.selection.method) == ("eap", "exact")
-    edges = default.selection.edges[184, "abc"]
-    assert edges and names(edges) == names(exact.selection.edges[184, "abc"])
-    for edge, opposite in zip(edges, exact.selection.edges[184, "abc"], strict=True):
+    assert (default.circuits.method, exact.circuits.method) == ("eap", "exact")
+    edges = default.circuits.edges[184, "abc"]
+    assert edges and names(edges) == names(exact.circuits.edges[184, "abc"])
+    for edge, opposite in zip(edges, exact.circuits.edges[184, "abc"], strict=True):
         assert edge.score == -opposite.score
 
 
@@ -299,23 +298,17 @@ def test_an_empty_circuit_says_so(own: Tables) -> None:
         pq.write_table(table.set_column(table.column_names.index("score"), "score", scores), path)
     drawing = drawing_of(own)
     drawing.show(0)
-    panel = drawing._panels[0]
+    panel = drawing.panels[0]
     assert panel._nothing.get_visible() and "no path" in panel._nothing.get_text()
 
 
-def circuit_scene(paths: Tables) -> Scene:
-    return open_scene(
-        "circuit",
-        paths["edges"],
-        paths["win_rate"],
-        "two_to_three",
-        "ioi3",
-        extra_tables={"head_roles": paths["head_roles"]},
-    )
+def circuit_film(paths: Tables) -> FilmRenderer:
+    given = InputTables([path for table in FILMS["circuit"].tables for path in paths[table]])
+    return FilmRenderer(FILMS["circuit"], given, "two_to_three", "ioi3")
 
 
 def document_of(paths: Tables, step: int, folder: Path) -> dict:
-    circuit_scene(paths).write_json(step, folder / "circuit.json")
+    circuit_film(paths).write_frame(step, folder / "circuit.json")
     return json.loads((folder / "circuit.json").read_text())
 
 
@@ -352,7 +345,7 @@ def test_the_json_says_what_was_kept_added_and_lost(small: Tables, tmp_path: Pat
                 kept = (edge["source"], target) in first
                 assert edge["change"] == ("kept" if kept else "added")
                 assert edge["score_at_first_step"] == before[corruption, edge["source"], target]
-                assert edge["clear"] == (abs(edge["score"]) > 1.96 * edge["std_error"])
+                assert edge["clear"] == (abs(edge["score"]) > Z95 * edge["std_error"])
                 seen.add(edge["change"])
         lost = [edge for edge in document["graph"]["lost"] if edge["corruption"] == corruption]
         assert {(edge["source"], edge["target"]) for edge in lost} == first - last
@@ -363,13 +356,13 @@ def test_the_json_says_what_was_kept_added_and_lost(small: Tables, tmp_path: Pat
 
 def test_the_json_names_the_roles_of_heads(small: Tables, tmp_path: Path) -> None:
     document = document_of(small, 184, tmp_path)
-    held: dict[str, dict[str, float]] = {}
+    holds: dict[str, dict[str, float]] = {}
     for row in pq.read_table(small["head_roles"][23]).to_pylist():
         if row["holds"]:
-            held.setdefault(f"a{row['layer']}.h{row['head']}", {})[row["role"]] = row["score"]
+            holds.setdefault(f"a{row['layer']}.h{row['head']}", {})[row["role"]] = row["score"]
     compared = 0
     for node in document["nodes"]:
-        assert node["roles"] == held.get(node["id"], {})
+        assert node["roles"] == holds.get(node["id"], {})
         assert node["role"] == next(iter(node["roles"]), None)
         compared += node["role"] is not None
     assert compared > 1
@@ -386,10 +379,10 @@ def test_networkx_reads_the_json_of_a_circuit(small: Tables, tmp_path: Path) -> 
 
 
 def test_the_svg_of_a_circuit_holds_text_and_no_date(small: Tables, tmp_path: Path) -> None:
-    scene = circuit_scene(small)
-    scene.write_svg(64, tmp_path / "a.svg")
-    scene.write_svg(184, tmp_path / "other.svg")
-    scene.write_svg(64, tmp_path / "b.svg")
+    film = circuit_film(small)
+    film.write_frame(64, tmp_path / "a.svg")
+    film.write_frame(184, tmp_path / "other.svg")
+    film.write_frame(64, tmp_path / "b.svg")
     text = (tmp_path / "a.svg").read_text()
     assert text == (tmp_path / "b.svg").read_text() != (tmp_path / "other.svg").read_text()
     assert "dc:date" not in text
@@ -408,10 +401,9 @@ def test_shared_keys_and_values_are_drawn_and_lead_to_every_reader() -> None:
     }
     every = np.array([scores.get((one.name, other.name), 0.0) for one, other in shape.edges])
     table = edge_rows(shape, 0, {("abc", "eap"): every})
-    drawing = open_drawing(KINDS["circuit"].with_options({"edges": 5}).plot, table, "table")
-    assert isinstance(drawing, CircuitDrawing)
+    drawing = CircuitDrawing(table, "table", score="score", edges=5)
     drawing.show(0)
-    links = drawing.selection.document(0, {}, Held())["edges"]
+    links = drawing.document(0, {})["edges"]
     into = {(link["target"], link["port"]) for link in links if link["source"] == "input"}
     assert {("a0.h2", "v"), ("a0.h3", "v"), ("a0.h3", "q")} == into
-    assert len(drawing._panels[0].strokes) == 4
+    assert len(drawing.panels[0].edges) == 4

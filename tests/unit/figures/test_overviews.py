@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from pkgutil import resolve_name
 
 import numpy as np
 import pyarrow as pa
@@ -21,22 +22,23 @@ from matplotlib.text import Text
 
 from timelapse.errors import UserError
 from timelapse.figures import style
-from timelapse.figures.graph.panel import Panel
-from timelapse.figures.overviews import plots
+from timelapse.figures.figure_tables import InputTables
+from timelapse.figures.graph.panel import GraphPanel
+from timelapse.figures.metric_words import LOGIT_DIFFERENCE
 from timelapse.figures.overviews.lines import apart
-from timelapse.figures.overviews.overview import RENDERERS, draw_overview, overview_figure
+from timelapse.figures.overviews.overview import draw_overview, overview_figure
 from timelapse.figures.overviews.registry import OVERVIEWS, offered, overview_named, pictures
 from timelapse.figures.overviews.trajectories import LOOKS
 from timelapse.study.runs import Run
+from timelapse.tables import SCHEMAS
 
 ALL = pytest.mark.parametrize("name", sorted(OVERVIEWS))
 
 
 def drawn(study, name: str, task: str = "ioi3", **options: object) -> Figure:
-    of_run = OVERVIEWS[name].of_run
-    about = None if of_run else task
-    paths = study.inputs(OVERVIEWS[name], about)
-    return overview_figure(name, paths, study.run.name, about, options)
+    overview = OVERVIEWS[name]
+    about = None if overview.of_run else task
+    return overview_figure(overview, study.tables(overview, about), study.run.name, about, options)
 
 
 def rows(study, file: str, task: str = "ioi3") -> list[dict]:
@@ -72,34 +74,11 @@ def words(figure: Figure) -> list[str]:
 
 class TestTheRegistry:
     @ALL
-    def test_every_overview_has_words_and_a_renderer(self, name: str) -> None:
+    def test_every_overview_has_words_and_something_that_draws_it(self, name: str) -> None:
         overview = OVERVIEWS[name]
-        assert overview.name == name and overview.title and overview.caption and overview.needs
-        assert type(overview.plot) in RENDERERS
-        assert all(hasattr(overview.plot, option) for option in overview.options)
-
-    def test_every_plot_is_drawn_by_some_overview(self) -> None:
-        assert {type(overview.plot) for overview in OVERVIEWS.values()} == set(RENDERERS)
-        assert set(RENDERERS) == set(plots.Page.__args__)
-
-    def test_the_inputs_are_those_of_the_pictures_task_or_of_all(self) -> None:
-        run = Run("tuned", "base", "b", ("a", "b"), (0, 4, 9), {}, 0, granularity="checkpoint")
-        found = OVERVIEWS["win_rate"].inputs(run)
-        home = "results/runs/tuned"
-        assert found == [
-            f"{home}/{task}/win_rate/{step:06d}.parquet" for task in "ab" for step in (0, 4, 9)
-        ]
-        assert OVERVIEWS["edge_flips"].inputs(run, "b") == [f"{home}/b/comparison.parquet"]
-        assert OVERVIEWS["circuit_tasks"].inputs(run) == [
-            f"{home}/{task}/edges/{step:06d}.parquet" for task in "ab" for step in (0, 9)
-        ]
-
-    @ALL
-    def test_no_input_is_named_twice(self, name: str) -> None:
-        for steps in ((0,), (0, 9)):
-            run = Run("tuned", "base", "b", ("a", "b"), steps, {}, 0, granularity="checkpoint")
-            found = OVERVIEWS[name].inputs(run, None if OVERVIEWS[name].of_run else "a")
-            assert found and len(set(found)) == len(found)
+        assert overview.name == name and overview.title and overview.caption
+        assert set(overview.tables) <= set(SCHEMAS)
+        assert callable(resolve_name(overview.drawing))
 
     def test_tasks_are_compared_only_where_there_are_two(self) -> None:
         one = Run("tuned", "base", "b", ("b",), (0, 9), {}, 0)
@@ -116,15 +95,14 @@ class TestTheRegistry:
 
     def test_graphs_take_the_options_of_the_circuit(self) -> None:
         figures = {"circuit": {"edges": 7}, "edge_flips": {}}
-        overview = OVERVIEWS["circuit_tasks"]
-        assert overview.with_options(overview.settings(figures)).plot.edges == 7
+        assert OVERVIEWS["circuit_tasks"].settings(figures) == {"edges": 7}
         assert OVERVIEWS["head_trajectories"].settings(figures) == {}
 
-    def test_an_unknown_name_or_option_is_answered_with_the_known_ones(self) -> None:
+    def test_an_unknown_name_or_option_is_answered_with_the_known_ones(self, study) -> None:
         with pytest.raises(UserError, match="edge_overlap"):
             overview_named("overlap")
         with pytest.raises(UserError, match="named") as caught:
-            OVERVIEWS["head_trajectories"].with_options({"top": 3})
+            drawn(study, "head_trajectories", top=3)
         assert caught.value.key == "figures.head_trajectories.top"
 
     def test_the_list_needs_no_plotting_library(self) -> None:
@@ -142,9 +120,9 @@ class TestEveryPicture:
     @ALL
     def test_it_says_what_it_shows_and_of_what(self, name: str, study) -> None:
         said = words(drawn(study, name))
-        assert OVERVIEWS[name].title in said
+        assert LOGIT_DIFFERENCE.fill(OVERVIEWS[name].title) in said
         about = "two_to_three" if OVERVIEWS[name].of_run else "two_to_three · ioi3"
-        assert f"{about} · {OVERVIEWS[name].caption}" in said
+        assert f"{about} · {LOGIT_DIFFERENCE.fill(OVERVIEWS[name].caption)}" in said
 
     @ALL
     def test_every_word_lies_within_the_picture(
@@ -199,10 +177,12 @@ def _shown(labels: list[Text]) -> list[Text]:
 DRAW_ALL = """
 import hashlib, json, sys
 from pathlib import Path
+from timelapse.figures.figure_tables import InputTables
 from timelapse.figures.overviews.overview import draw_overview
+from timelapse.figures.overviews.registry import OVERVIEWS
 found = {}
 for name, (paths, task) in json.loads(sys.argv[1]).items():
-    picture = draw_overview(name, [Path(path) for path in paths], "run", task)
+    picture = draw_overview(OVERVIEWS[name], InputTables(map(Path, paths)), "run", task)
     found[name] = hashlib.sha256(picture.tobytes()).hexdigest()
 print(json.dumps(found))
 """
@@ -284,7 +264,7 @@ class TestWhatIsDrawn:
         assert len(found) == shown.size == 144 and not np.allclose(shown, shown.T)
         for (circuit, host), row in found.items():
             assert np.isclose(shown[steps.index(host), steps.index(circuit)], row["value"])
-        assert "host" in axes.get_ylabel() and "circuit" in axes.get_xlabel()
+        assert "evaluated in" in axes.get_ylabel() and "circuit" in axes.get_xlabel()
 
     def test_circuits_of_the_other_task_run_on_each_task(self, study) -> None:
         on_ioi2, on_ioi3, overlap = panels(drawn(study, "cross_task"))
@@ -349,7 +329,9 @@ class TestWhatIsDrawn:
     def test_heads_are_moved_both_ways_between_the_ends(self, study) -> None:
         figure = drawn(study, "head_transplant")
         for axes, pair in zip(panels(figure), ((0, 184), (184, 0)), strict=False):
-            assert axes.get_title(loc="left") == f"host: step {pair[0]} · donor: step {pair[1]}"
+            assert axes.get_title(loc="left") == (
+                f"checkpoint: step {pair[0]} · head from: step {pair[1]}"
+            )
             shown = axes.images[0].get_array()
             for layer, head in np.ndindex(4, 4):
                 row = compared(study, f"head_transplant:a{layer}.h{head}")[pair]
@@ -366,14 +348,14 @@ class TestWhatIsDrawn:
 
     def test_first_and_last_circuit_stand_in_the_same_places(self, study) -> None:
         shown = _panels_of(lambda: drawn(study, "circuit_first_last", edges=60))
-        (first, last) = (panel.strokes for panel in shown)
-        assert first and all(not stroke.ghost and stroke.halo is None for stroke in first)
-        edges = {(stroke.source, stroke.target) for stroke in first}
-        after = {(s.source, s.target): s for s in last if not s.ghost}
-        assert {key for key, stroke in after.items() if stroke.halo is None} == edges & set(after)
-        assert {(s.source, s.target) for s in last if s.ghost} == edges - set(after)
+        (first, last) = (panel.edges for panel in shown)
+        assert first and all(not look.lost and look.halo is None for look in first)
+        edges = {(look.source, look.target) for look in first}
+        after = {(s.source, s.target): s for s in last if not s.lost}
+        assert {key for key, look in after.items() if look.halo is None} == edges & set(after)
+        assert {(s.source, s.target) for s in last if s.lost} == edges - set(after)
         assert edges - set(after) and set(after) - edges
-        boxes = [np.array([path.vertices for path in p._lit.get_paths()]) for p in shown]
+        boxes = [np.array([path.vertices for path in p._boxes.get_paths()]) for p in shown]
         assert np.array_equal(*boxes)
 
     def test_edges_of_one_task_and_of_both_look_different(self, study) -> None:
@@ -385,16 +367,16 @@ class TestWhatIsDrawn:
         looks: dict[tuple[bool, bool], set[str]] = {}
         for place, panel in enumerate(shared):
             of_task = [
-                {(s.source, s.target) for s in alone[task][place].strokes if not s.ghost}
+                {(s.source, s.target) for s in alone[task][place].edges if not s.lost}
                 for task in ("ioi2", "ioi3")
             ]
-            assert {(s.source, s.target) for s in panel.strokes} == of_task[0] | of_task[1]
-            for stroke in panel.strokes:
-                edge = stroke.source, stroke.target
+            assert {(s.source, s.target) for s in panel.edges} == of_task[0] | of_task[1]
+            for look in panel.edges:
+                edge = look.source, look.target
                 held = edge in of_task[0], edge in of_task[1]
-                looks.setdefault(held, set()).add(stroke.dashes)
+                looks.setdefault(held, set()).add(look.dashes)
                 if all(held):
-                    color = np.array([int(stroke.color[at : at + 2], 16) for at in (1, 3, 5)])
+                    color = np.array([int(look.color[at : at + 2], 16) for at in (1, 3, 5)])
                     assert np.ptp(color) == 0, "both is drawn in black"
             counts = [len(of_task[0] - of_task[1]), len(of_task[1] - of_task[0])]
             both = len(of_task[0] & of_task[1])
@@ -404,23 +386,23 @@ class TestWhatIsDrawn:
 
     def test_the_first_step_alone_is_a_run_too(self, tmp_path: Path, short_study) -> None:
         """Pictures of graphs whose run kept one checkpoint show it once."""
-        home = short_study.folder / "results/runs/two_to_three/ioi3"
-        paths = [home / name / "000000.parquet" for name in ("edges", "head_roles", "win_rate")]
-        shown = _panels_of(lambda: overview_figure("circuit_first_last", paths, "run", "ioi3"))
+        overview = OVERVIEWS["circuit_first_last"]
+        tables = InputTables(short_study.inputs(overview, "ioi3"), [0])
+        shown = _panels_of(lambda: overview_figure(overview, tables, "run", "ioi3"))
         assert len(shown) == 1
 
 
-def _panels_of(draw: Callable[[], Figure]) -> list[Panel]:
+def _panels_of(draw: Callable[[], Figure]) -> list[GraphPanel]:
     """The panels that are made while something is drawn."""
-    made: list[Panel] = []
-    plain = Panel.__init__
+    made: list[GraphPanel] = []
+    plain = GraphPanel.__init__
 
-    def noted(self: Panel, *args: object, **named: object) -> None:
+    def noted(self: GraphPanel, *args: object, **named: object) -> None:
         plain(self, *args, **named)
         made.append(self)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Panel, "__init__", noted)
+        patch.setattr(GraphPanel, "__init__", noted)
         draw()
     return made
 
@@ -439,7 +421,7 @@ def rewrite(path: Path, change: Callable[[pa.Table], pa.Table]) -> None:
 
 def draw_again(study, name: str) -> None:
     task = None if OVERVIEWS[name].of_run else "ioi3"
-    draw_overview(name, study.inputs(OVERVIEWS[name], task), "run", task)
+    draw_overview(OVERVIEWS[name], study.tables(OVERVIEWS[name], task), "run", task)
 
 
 FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
@@ -460,7 +442,7 @@ FAULTS: dict[str, tuple[Callable[[Path], object], str]] = {
         *(
             (name, "comparison.parquet", ("value", "ci_low", "ci_high", "null_mean"))
             for name, overview in sorted(OVERVIEWS.items())
-            if any(need.name == "comparison.parquet" for need in overview.needs)
+            if "comparison" in overview.tables
         ),
         ("circuit_sizes", "circuit_quality/*.parquet", ("value", "ci_low", "ci_high")),
     ],
@@ -486,8 +468,8 @@ class TestBadTables:
         spoil, message = FAULTS[fault]
         overview = OVERVIEWS[name]
         task = None if overview.of_run else "ioi3"
-        for need in overview.needs:
-            path = own_study.folder / need.paths(own_study.run, task)[-1]
+        for table in overview.tables:
+            path = own_study.files(table, task or own_study.run.evaluate[-1])[-1]
             before = path.read_bytes()
             spoil(path)
             with pytest.raises(UserError, match=message) as caught:
@@ -540,20 +522,22 @@ class TestBadTables:
         assert caught.value.source == str(home)
 
     def test_a_table_that_was_not_given_is_asked_for(self, own_study) -> None:
-        comparison = own_study.inputs(OVERVIEWS["edge_flips"], "ioi3")
+        overview = OVERVIEWS["win_rate_overlap"]
+        comparison = own_study.tables(OVERVIEWS["edge_flips"], "ioi3")
         with pytest.raises(UserError, match="no such table of ioi3 was given"):
-            draw_overview("win_rate_overlap", comparison, "run", "ioi3")
+            draw_overview(overview, comparison, "run", "ioi3")
         with pytest.raises(UserError, match="no table was given"):
-            draw_overview("win_rate_overlap", [], "run", "ioi3")
+            draw_overview(overview, InputTables([]), "run", "ioi3")
 
     def test_no_head_to_name_is_refused(self, own_study) -> None:
         with pytest.raises(UserError, match=r"figures\.head_trajectories\.named"):
             drawn(own_study, "head_trajectories", named=0)
 
     def test_tasks_measured_at_different_steps_have_no_shared_graph(self, own_study) -> None:
-        paths = own_study.inputs(OVERVIEWS["circuit_tasks"])
+        overview = OVERVIEWS["circuit_tasks"]
+        tables = InputTables(own_study.inputs(overview)[:-1])
         with pytest.raises(UserError, match="other steps or another model"):
-            draw_overview("circuit_tasks", paths[:-1], "run")
+            draw_overview(overview, tables, "run")
 
 
 class TestLabelsApart:

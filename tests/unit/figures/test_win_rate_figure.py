@@ -13,13 +13,15 @@ from matplotlib.figure import Figure
 
 from timelapse.errors import UserError
 from timelapse.figures import style
+from timelapse.figures.figure_tables import InputTables
 from timelapse.figures.overviews.overview import draw_overview, overview_figure
+from timelapse.figures.overviews.registry import OVERVIEWS
 
 Tables = dict[str, list[Path]]
 
 
 def win_rate_figure(paths: list[Path]) -> Figure:
-    return overview_figure("win_rate", paths, "run")
+    return overview_figure(OVERVIEWS["win_rate"], InputTables(paths), "run")
 
 
 def copied(paths: list[Path], folder: Path, task: str) -> list[Path]:
@@ -62,7 +64,7 @@ def test_every_task_says_where_it_began_and_ended(both: list[Path]) -> None:
 
 def test_the_picture_shows_the_colour_of_every_line(small: Tables, tmp_path: Path) -> None:
     short = copied(small["win_rate"][:3], tmp_path, "ioi2")
-    frame = draw_overview("win_rate", [*small["win_rate"], *short], "run")
+    frame = draw_overview(OVERVIEWS["win_rate"], InputTables([*small["win_rate"], *short]), "run")
     for color in style.SERIES[:2]:
         wanted = np.round(255 * np.array(to_rgb(color)))
         assert (np.abs(frame - wanted).max(axis=-1) <= 1).sum() > 50
@@ -70,13 +72,13 @@ def test_the_picture_shows_the_colour_of_every_line(small: Tables, tmp_path: Pat
 
 def test_no_task_is_refused() -> None:
     with pytest.raises(UserError, match="no table was given"):
-        draw_overview("win_rate", [], "run")
+        draw_overview(OVERVIEWS["win_rate"], InputTables([]), "run")
 
 
 def test_labels_of_failing_tasks_stand_apart_and_within_the_picture(
     small: Tables, tmp_path: Path
 ) -> None:
-    low = tmp_path / "step-000000.parquet"
+    low = tmp_path / "000000.parquet"
     table = pq.read_table(small["win_rate"][0])
     at = table.column_names.index("win_rate")
     pq.write_table(table.set_column(at, "win_rate", pa.array([0.01], pa.float32())), low)

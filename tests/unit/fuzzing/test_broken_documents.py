@@ -11,8 +11,8 @@ import yaml
 from fuzzing.mutations import broken
 
 from timelapse.errors import UserError
-from timelapse.figures.films.registry import KINDS
-from timelapse.figures.overviews.registry import offered, pictures
+from timelapse.figures.films.registry import FILMS
+from timelapse.figures.overviews.registry import pictures
 from timelapse.study.checks import checked
 from timelapse.study.study import Study
 from timelapse.study.targets import results
@@ -68,14 +68,12 @@ def study_on(task: str, folder: Path) -> dict[str, Any]:
 def paths_of(study: Study) -> list[str]:
     """Every path that the rules make of a study's names."""
     overviews = {name: pictures(run) for name, run in study.runs.items()}
-    found = results(study, {name: kind.table for name, kind in KINDS.items()}, overviews)
+    found = results(study, {name: film.table for name, film in FILMS.items()}, overviews)
     for run in study.runs.values():
         found += [f"results/models/{run.model}", *run.checkpoints]
         found += [f"logs/finetune/{run.name}.log"]
         for task in run.tasks:
             found += [f"results/datasets/{task}/test.parquet", *run.tables("edges", task)]
-        for page in offered(run):
-            found += page.inputs(run, run.task)
     return found
 
 

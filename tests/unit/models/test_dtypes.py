@@ -12,11 +12,12 @@ from tiny_models import WORDS, gpt2_config, random_model, random_prompts
 from transformer_lens.model_bridge import TransformerBridge
 
 from timelapse.activations.source import LiveSource
-from timelapse.circuits.methods import score_edges
-from timelapse.circuits.settings import Settings
+from timelapse.circuits.scoring import score_edges
+from timelapse.circuits.settings import MethodSettings
 from timelapse.models.checkpoints import save_checkpoint
 from timelapse.models.embedded import word_tokenizer
 from timelapse.models.loading import each_bridge
+from timelapse.models.metric import LOGIT_DIFF
 from timelapse.probes import logit_diff, logit_lens
 
 HALF = pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
@@ -34,7 +35,9 @@ def read_through_the_lens(bridge: TransformerBridge) -> pa.ChunkedArray:
 
 
 def attributed(bridge: TransformerBridge) -> pa.ChunkedArray:
-    return score_edges(bridge, PROMPTS, ["swap"], ["EAP-IG"], Settings())["edges"]["score"]
+    return score_edges(bridge, PROMPTS, ["swap"], ["EAP-IG"], MethodSettings(), LOGIT_DIFF)[
+        "edges"
+    ]["score"]
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,8 @@ from timelapse.errors import UserError
 from timelapse.models.checkpoints import save_checkpoint
 from timelapse.models.checksums import FILE
 from timelapse.models.embedded import word_tokenizer
+from timelapse.models.fetching import fetch_folder, fetch_hub
 from timelapse.models.loading import each_bridge, load_model, load_tokenizer
-from timelapse.models.sources import fetch
 
 
 class Trap:
@@ -94,7 +94,7 @@ def test_weights_in_a_pickle_are_refused(folder: Path, tmp_path: Path) -> None:
     torch.save(weights, folder / "pytorch_model.bin")
     (folder / "model.safetensors").unlink()
     with pytest.raises(UserError, match="whole safetensors"):
-        fetch(str(folder), tmp_path / "fetched", hub=False)
+        fetch_folder(str(folder), tmp_path / "fetched")
     assert not (tmp_path / "fetched").exists()
 
 
@@ -103,7 +103,7 @@ def test_pickles_beside_the_safetensors_are_neither_read_nor_copied(
 ) -> None:
     for name in ("pytorch_model.bin", "training_args.bin", "optimizer.pt", "tokenizer.pkl"):
         (folder / name).write_bytes(pickle.dumps(Trap(sprung)))
-    fetch(str(folder), tmp_path / "fetched", hub=False)
+    fetch_folder(str(folder), tmp_path / "fetched")
     assert not sprung.exists()
     names = {file.name for file in (tmp_path / "fetched").iterdir()}
     assert "model.safetensors" in names
@@ -128,7 +128,7 @@ def test_descriptions_that_make_no_sense_are_told_in_one_error(
 ) -> None:
     (folder / file).write_text(content)
     with pytest.raises(UserError) as caught:
-        fetch(str(folder), tmp_path / "fetched", hub=False)
+        fetch_folder(str(folder), tmp_path / "fetched")
     assert caught.value.source == str(folder)
     assert str(caught.value).isprintable()
 
@@ -141,7 +141,7 @@ def test_a_local_folder_is_loaded_without_any_connection(
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
-    fetch(str(folder), tmp_path / "fetched", hub=False)
+    fetch_folder(str(folder), tmp_path / "fetched")
     list(each_bridge([tmp_path / "fetched"], "cpu"))
 
 
@@ -150,6 +150,6 @@ def test_a_name_on_the_hub_that_may_not_be_downloaded_is_told_with_what_to_do(
 ) -> None:
     """The tests run with HF_HUB_OFFLINE=1, as does a user who has set it."""
     with pytest.raises(UserError, match="give it as `folder:`") as caught:
-        fetch("no/such-model-anywhere", tmp_path / "fetched", hub=True)
+        fetch_hub("no/such-model-anywhere", tmp_path / "fetched")
     assert caught.value.source == "no/such-model-anywhere"
     assert not (tmp_path / "fetched").exists()

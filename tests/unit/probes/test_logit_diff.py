@@ -19,6 +19,7 @@ from transformers import Gemma2Config, PretrainedConfig
 
 from timelapse.activations.source import LiveSource
 from timelapse.errors import UserError
+from timelapse.models.metric import PROBABILITY_DIFF
 from timelapse.models.prompts import Prompts
 from timelapse.probes import logit_diff as probe
 from timelapse.probes.logit_diff import readout_constant
@@ -179,3 +180,9 @@ def test_a_model_that_caps_its_logits_is_refused(boot: Boot) -> None:
     )
     with pytest.raises(UserError, match="unembedded final norm"):
         logit_diff(boot(random_model(config)), [random_prompts(2, length=6)], batch_size=2)
+
+
+def test_a_metric_that_is_no_sum_is_refused(gpt2: TransformerBridge) -> None:
+    source = LiveSource(gpt2, probe.needs(gpt2.cfg))
+    with pytest.raises(UserError, match="probability_diff is not linear"):
+        probe.logit_diff(gpt2, source, [random_prompts(2, 6)], 2, PROBABILITY_DIFF)

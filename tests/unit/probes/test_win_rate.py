@@ -8,8 +8,9 @@ import torch
 from tiny_models import gpt2_config
 from transformers import AutoModelForCausalLM
 
+from timelapse.models.metric import PROBABILITY_DIFF
 from timelapse.models.prompts import Prompts
-from timelapse.probes.win_rate import wilson_interval, win_rate
+from timelapse.probes.win_rate import win_rate
 
 
 class FixedLogits:
@@ -49,18 +50,24 @@ def test_wins_and_logit_differences_are_those_counted_by_hand(batch_size: int) -
     assert row["logit_diff"] == pytest.approx(np.mean(differences))
     assert row["logit_diff_se"] == pytest.approx(np.std(differences, ddof=1) / 3**0.5)
     assert row["answer_probability"] == pytest.approx(np.mean(probabilities))
+    assert row["metric"] == "logit_diff"
+    assert (row["metric_value"], row["metric_se"]) == (row["logit_diff"], row["logit_diff_se"])
+
+
+def test_another_metric_stands_beside_the_logit_difference() -> None:
+    prompts = [bucket([0, 1], [0, 2], [[1, 2], [1, 3]])]
+    (row,) = win_rate(FixedLogits(LOGITS), prompts, 10, PROBABILITY_DIFF).to_pylist()
+    p = LOGITS.softmax(-1)
+    expected = [p[0, 0] - p[0, 1] - p[0, 2], p[1, 2] - p[1, 1] - p[1, 3]]
+    assert row["metric"] == "probability_diff"
+    assert row["metric_value"] == pytest.approx(float(sum(expected)) / 2)
+    assert row["logit_diff"] == pytest.approx((1.5 - 1.0) / 2)
 
 
 def test_a_word_outside_answer_and_foils_can_beat_the_answer() -> None:
     (row,) = win_rate(FixedLogits(LOGITS), [bucket([1], [2], [[0, 3]])], 10).to_pylist()
     assert row["wins"] == 0
     assert row["logit_diff"] > 0
-
-
-def test_wilson_interval_is_the_published_one() -> None:
-    """Newcombe 1998, Stat. Med. 17, table I: 81/263 -> 0.2553 to 0.3662; 0/20 -> 0 to 0.1611."""
-    assert wilson_interval(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
-    assert wilson_interval(0, 20) == pytest.approx((0.0, 0.1611), abs=5e-5)
 
 
 def test_a_transformers_model_is_measured_at_the_last_position() -> None:

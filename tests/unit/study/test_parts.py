@@ -103,6 +103,15 @@ def test_without_circuits_nothing_of_them_is_asked_for() -> None:
     assert not [file for file in asked if "circuit" in file or "/edges/" in file]
 
 
+def test_a_metric_that_is_not_linear_is_not_taken_apart() -> None:
+    films = {"head": "logit_diff", "pattern": "attention"}
+    asked = results(study(), films, {"tuned": []}, not_linear=["ioi2"])
+    everything = results(study(), films, {"tuned": []})
+    folder = "results/runs/tuned/ioi2"
+    (table,) = study().runs["tuned"].tables("logit_diff", "ioi2")
+    assert {*everything} - {*asked} == {table, f"{folder}/figures/head.gif"}
+
+
 def placed(run: Run, table: str = "edges", task: str = "ioi3") -> list[Path]:
     """A table's files, made."""
     files = [Path(file) for file in run.tables(table, task)]

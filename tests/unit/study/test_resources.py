@@ -8,6 +8,7 @@ import yaml
 
 from timelapse.circuits.graph import GraphShape
 from timelapse.models import device
+from timelapse.models.sources import read_config_json
 from timelapse.probes.registry import PROBES, EdgesSettings, Work
 from timelapse.study.config_files import ConfigFiles, Layer
 from timelapse.study.resources import BATCH, Request, Requests, Size, for_attempts
@@ -16,7 +17,7 @@ from timelapse.tasks.spec import load_spec
 
 ROOT = Path(__file__).parents[3]
 SMALL = Size(layers=2, heads=3, width=12, hidden=48, vocabulary=50, context=16)
-GPT2 = Size.of_folder("no/such/folder")
+GPT2 = Size.of_config({})
 PEAK_MB = {
     "win_rate": 453,
     "logit_diff": 485,
@@ -49,11 +50,11 @@ def test_gpt2_has_its_weights_and_is_what_an_unknown_model_is_taken_for() -> Non
 def test_the_size_of_a_folder_is_read_from_its_config(tmp_path: Path) -> None:
     config = {"n_layer": 2, "n_head": 3, "n_embd": 12, "vocab_size": 50, "n_positions": 16}
     (tmp_path / "config.json").write_text(json.dumps(config))
-    assert Size.of_folder(tmp_path) == SMALL
+    assert Size.of_config(read_config_json(tmp_path)) == SMALL
     other = {"num_hidden_layers": 2, "num_attention_heads": 3, "hidden_size": 12}
     more = {"intermediate_size": 48, "vocab_size": 50, "max_position_embeddings": 16}
     (tmp_path / "config.json").write_text(json.dumps(other | more))
-    assert Size.of_folder(tmp_path) == SMALL
+    assert Size.of_config(read_config_json(tmp_path)) == SMALL
 
 
 def test_requests_grow_with_every_attempt() -> None:

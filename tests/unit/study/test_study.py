@@ -7,8 +7,7 @@ import pytest
 import yaml
 
 from timelapse.errors import UserError
-from timelapse.figures.films.registry import KINDS
-from timelapse.figures.overviews.registry import OVERVIEWS
+from timelapse.figures.options import SECTIONS
 from timelapse.steps import kept_steps
 from timelapse.study.checks import circuit_size_errors
 from timelapse.study.config import Figures
@@ -207,11 +206,7 @@ def test_circuits_are_drawn_as_large_as_they_are_compared_unless_told() -> None:
 
 
 def test_the_options_of_figures_in_schema_and_code_are_the_same() -> None:
-    in_code = {kind.name: set(kind.options) for kind in KINDS.values() if kind.options}
-    for page in OVERVIEWS.values():
-        if page.options:
-            section = page.section or page.name
-            assert in_code.setdefault(section, set(page.options)) == set(page.options)
+    in_code = {section: set(options.model_fields) for section, options in SECTIONS.items()}
     in_schema = {
         name: set(field.annotation.model_fields) for name, field in Figures.model_fields.items()
     }

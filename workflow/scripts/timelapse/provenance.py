@@ -12,6 +12,8 @@ SCRIPTS = Path(__file__).resolve().parents[1]
 
 UNCOUNTED = (
     "timelapse/machine/",
+    "timelapse/models/run_sources.py",
+    "timelapse/models/sources.py",
     "timelapse/probes/registry.py",
     "timelapse/circuits/methods.py",
     "timelapse/figures/films/registry.py",

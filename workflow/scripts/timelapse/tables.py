@@ -1,4 +1,7 @@
-"""The schemas of every table that the workflow writes: tidy, one value a row, the step first."""
+"""The schemas of all tables that are measured: tidy, one value a row, the step first.
+
+Every column is explained in docs/tables.md.
+"""
 
 import pyarrow as pa
 
@@ -25,6 +28,9 @@ WIN_RATE = table(
     ("logit_diff", pa.float32()),
     ("logit_diff_se", pa.float32()),
     ("answer_probability", pa.float32()),
+    ("metric", pa.string()),
+    ("metric_value", pa.float32()),
+    ("metric_se", pa.float32()),
 )
 LOGIT_DIFF = table(
     ("decomposition", pa.string()),
@@ -165,3 +171,31 @@ LOGIT_LENS_TOP = table(
     ("probability", pa.float32()),
     ("share", pa.float32()),
 )
+
+SCHEMAS: dict[str, pa.Schema] = {
+    "training": TRAINING,
+    "win_rate": WIN_RATE,
+    "logit_diff": LOGIT_DIFF,
+    "patching": PATCHING,
+    "attention": ATTENTION,
+    "attention_change": ATTENTION_CHANGE,
+    "attention_pattern": ATTENTION_PATTERN,
+    "head_roles": HEAD_ROLES,
+    "logit_lens": LOGIT_LENS,
+    "logit_lens_top": LOGIT_LENS_TOP,
+    "edges": EDGES,
+    "edge_samples": EDGE_SAMPLES,
+    "edges_by_position": EDGES_BY_POSITION,
+    "faithfulness": FAITHFULNESS,
+    "circuit_quality": CIRCUIT_QUALITY,
+    "transfer": COMPARISON,
+    "comparison": COMPARISON,
+    "heads": HEADS,
+    "summary": SUMMARY,
+}
+"""The schema of every table by its name."""
+
+
+def without_step(schema: pa.Schema) -> pa.Schema:
+    """The columns that a probe measures; the step is added when its table is written."""
+    return schema.remove(schema.get_field_index("step"))

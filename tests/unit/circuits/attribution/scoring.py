@@ -5,11 +5,12 @@ from typing import TypeVar
 
 import numpy as np
 import torch
+from circuits.score_batches import score_batches
 from transformer_lens.model_bridge import TransformerBridge
 
-from timelapse.circuits.methods import METHODS
 from timelapse.circuits.model_check import graph_of
-from timelapse.circuits.settings import Settings
+from timelapse.circuits.settings import MethodSettings
+from timelapse.models.metric import LOGIT_DIFF
 from timelapse.models.prompts import Prompts
 
 Name = TypeVar("Name")
@@ -19,8 +20,8 @@ def prompt_scores(
     bridge: TransformerBridge, prompts: Prompts, method: str, **settings: object
 ) -> torch.Tensor:
     """The scores [edge or node, prompt] of a method for the corruption `swap`."""
-    shape = graph_of(bridge, [prompts], "swap")
-    found = METHODS[method](bridge, shape, [prompts], "swap", Settings(**settings))
+    shape = graph_of(bridge, [prompts], "swap", LOGIT_DIFF)
+    found = score_batches(method, bridge, shape, [prompts], "swap", MethodSettings(**settings))
     return torch.cat([scores.scores for scores in found], 1)
 
 
@@ -29,7 +30,7 @@ def edge_scores(
 ) -> dict[tuple[str, str], float]:
     """The mean scores of a method by edge."""
     means = prompt_scores(bridge, prompts, method, **settings).mean(1).tolist()
-    edges = graph_of(bridge, [prompts], "swap").edges
+    edges = graph_of(bridge, [prompts], "swap", LOGIT_DIFF).edges
     return {
         (source.name, target.name): mean
         for (source, target), mean in zip(edges, means, strict=True)

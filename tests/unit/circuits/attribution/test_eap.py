@@ -6,14 +6,15 @@ import pytest
 import torch
 from circuits.attribution.scoring import edge_scores, largest_difference
 from circuits.oracles import Scores, transformer_lens_scores
+from circuits.score_batches import score_batches
 from tiny_models import Boot, gpt2_config, neox_config, random_model, random_prompts
 from transformer_lens.model_bridge import TransformerBridge
 from transformers import GPT2LMHeadModel, PretrainedConfig
 
-from timelapse.circuits.methods import METHODS
 from timelapse.circuits.model_check import graph_of, graph_shape
-from timelapse.circuits.scores import Means
-from timelapse.circuits.settings import Settings
+from timelapse.circuits.scores import MeanScores
+from timelapse.circuits.settings import MethodSettings
+from timelapse.models.metric import LOGIT_DIFF
 from timelapse.models.prompts import Prompts
 
 
@@ -21,9 +22,11 @@ def eap(
     bridge: TransformerBridge, prompts: list[Prompts], batch: int, corruption: str = "swap"
 ) -> pa.Table:
     """The edges table that the method makes."""
-    shape = graph_of(bridge, prompts, corruption)
-    means = Means()
-    for found in METHODS["EAP"](bridge, shape, prompts, corruption, Settings(batch=batch)):
+    shape = graph_of(bridge, prompts, corruption, LOGIT_DIFF)
+    means = MeanScores()
+    for found in score_batches(
+        "EAP", bridge, shape, prompts, corruption, MethodSettings(batch=batch)
+    ):
         means.add(found)
     return means.edges(shape, corruption, "EAP")
 
@@ -67,8 +70,8 @@ def test_what_other_prompts_of_the_batch_differ_in_does_not_matter(
         positions={},
     )
     shape = graph_shape(gpt2)
-    (alone,) = METHODS["EAP"](gpt2, shape, [late], "swap", Settings())
-    (among_others,) = METHODS["EAP"](gpt2, shape, [mixed], "swap", Settings())
+    (alone,) = score_batches("EAP", gpt2, shape, [late], "swap", MethodSettings())
+    (among_others,) = score_batches("EAP", gpt2, shape, [mixed], "swap", MethodSettings())
     assert alone.scores.abs().max() > 1e-2
     torch.testing.assert_close(among_others.scores[:, 2:], alone.scores)
 

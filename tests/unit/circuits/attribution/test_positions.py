@@ -6,13 +6,15 @@ import numpy as np
 import pytest
 import torch
 from circuits.oracles import Scores, intervention_scores, mean_scores
+from circuits.score_batches import score_batches
 from tiny_models import Boot, gpt2_config, neox_config, random_model, random_prompts
 from transformer_lens.model_bridge import TransformerBridge
 
-from timelapse.circuits.methods import METHODS, score_edges
 from timelapse.circuits.model_check import graph_shape
 from timelapse.circuits.scores import OTHER, PromptScores
-from timelapse.circuits.settings import Settings
+from timelapse.circuits.scoring import score_edges
+from timelapse.circuits.settings import MethodSettings
+from timelapse.models.metric import LOGIT_DIFF
 from timelapse.models.prompts import Prompts
 
 GRADIENT_METHODS = ["EAP", "EAP-IG", "EAP-IG-activations", "clean-corrupted", "node"]
@@ -30,8 +32,8 @@ PROMPTS = replace(
 
 
 def scored(bridge: TransformerBridge, prompts: Prompts, method: str) -> PromptScores:
-    settings = Settings(ig_steps=2, positions=True)
-    (found,) = METHODS[method](bridge, graph_shape(bridge), [prompts], "swap", settings)
+    settings = MethodSettings(ig_steps=2, positions=True)
+    (found,) = score_batches(method, bridge, graph_shape(bridge), [prompts], "swap", settings)
     return found
 
 
@@ -60,8 +62,8 @@ def test_the_parts_sum_to_the_whole_and_a_token_counts_once(
 def test_asking_for_positions_leaves_the_scores_as_they_are(
     gpt2: TransformerBridge, method: str
 ) -> None:
-    settings = Settings(ig_steps=2)
-    (plain,) = METHODS[method](gpt2, graph_shape(gpt2), [PROMPTS], "swap", settings)
+    settings = MethodSettings(ig_steps=2)
+    (plain,) = score_batches(method, gpt2, graph_shape(gpt2), [PROMPTS], "swap", settings)
     assert plain.by_position == {}
     torch.testing.assert_close(scored(gpt2, PROMPTS, method).scores, plain.scores, rtol=0, atol=0)
 
@@ -91,8 +93,8 @@ def test_a_part_is_the_slope_of_corrupting_the_edge_at_that_token_alone(
 
 def test_the_tables_by_position_sum_to_the_table_of_edges(gpt2: TransformerBridge) -> None:
     other = replace(random_prompts(2, length=5), positions={"verb": torch.tensor([3, 2])})
-    settings = Settings(batch=2, ig_steps=2, positions=True)
-    tables = score_edges(gpt2, [other, PROMPTS], ["swap"], ["EAP-IG", "node"], settings)
+    settings = MethodSettings(batch=2, ig_steps=2, positions=True)
+    tables = score_edges(gpt2, [other, PROMPTS], ["swap"], ["EAP-IG", "node"], settings, LOGIT_DIFF)
     parts = tables["edges_by_position"].to_pandas()
     labels = ["verb", "name", "same", "early", "end", OTHER]
     assert parts["position"].unique().tolist() == labels

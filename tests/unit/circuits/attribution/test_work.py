@@ -7,14 +7,15 @@ from dataclasses import dataclass, field
 import pytest
 import torch
 from circuits.attribution.scoring import prompt_scores
+from circuits.score_batches import score_batches
 from tiny_models import ARCHITECTURES, Boot, random_model, random_prompts
 from transformer_lens.model_bridge import TransformerBridge
 
 from timelapse.circuits.attribution import passes
 from timelapse.circuits.attribution.passes import Pass
-from timelapse.circuits.methods import METHODS
 from timelapse.circuits.model_check import graph_shape
-from timelapse.circuits.settings import Settings
+from timelapse.circuits.settings import MethodSettings
+from timelapse.models.metric import LOGIT_DIFF
 from timelapse.models.prefix_cache import Prefix
 from timelapse.models.prompts import Prompts
 
@@ -51,8 +52,8 @@ def counted(bridge: TransformerBridge, monkeypatch: pytest.MonkeyPatch) -> Itera
 
 
 def run(bridge: TransformerBridge, prompts: Prompts, method: str, steps: int = 1) -> torch.Tensor:
-    found = METHODS[method](
-        bridge, graph_shape(bridge), [prompts], "swap", Settings(ig_steps=steps)
+    found = score_batches(
+        method, bridge, graph_shape(bridge), [prompts], "swap", MethodSettings(ig_steps=steps)
     )
     return torch.cat([scores.scores for scores in found], 1)
 
@@ -138,7 +139,8 @@ def test_a_batch_is_run_in_equal_parts_that_fit_the_memory(
     shape = graph_shape(gpt2)
     monkeypatch.setattr("timelapse.circuits.batch_memory._NUMBERS", 4 * 6 * 2 * (44 * 16 + 4 * 64))
     sizes = [
-        len(found.rows) for found in METHODS["EAP"](gpt2, shape, [prompts], "swap", Settings())
+        len(found.rows)
+        for found in score_batches("EAP", gpt2, shape, [prompts], "swap", MethodSettings())
     ]
     assert sizes == [4, 4, 2]
 
@@ -156,7 +158,7 @@ def test_passes_leave_nothing_in_the_model(gpt2: TransformerBridge) -> None:
 def test_a_pass_that_is_cut_down_keeps_no_graph(gpt2: TransformerBridge) -> None:
     prompts = random_prompts(2, length=6)
     name = "blocks.0.hook_mlp_out"
-    found = passes.Passes.of(gpt2, prompts, "swap").differentiable(
+    found = passes.Passes.of(gpt2, prompts, "swap", LOGIT_DIFF).differentiable(
         "blocks.0.hook_resid_pre", tapped=[name]
     )
     assert found[name].requires_grad

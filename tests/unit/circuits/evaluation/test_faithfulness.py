@@ -7,17 +7,19 @@ import pyarrow as pa
 import pytest
 import torch
 from circuits.ablation_oracles import ablated_run, written_when_corrupted
+from circuits.score_batches import score_batches
 from handmade_models import induction_model
 from tiny_models import Boot, gpt2_config, random_model, random_prompts
 from transformer_lens.model_bridge import TransformerBridge
 
 from timelapse.circuits.faithfulness import faithfulness
-from timelapse.circuits.methods import METHODS
-from timelapse.circuits.model_check import graph_shape, refuse_other_arithmetic
+from timelapse.circuits.intervention.evaluate import CircuitEvaluator
+from timelapse.circuits.model_check import check_matches_model, graph_shape
 from timelapse.circuits.selection import choose, prune
-from timelapse.circuits.settings import Settings
+from timelapse.circuits.settings import MethodSettings
 from timelapse.circuits.size_curve import FRACTIONS, sizes_at
 from timelapse.errors import UserError
+from timelapse.models.metric import LOGIT_DIFF
 from timelapse.models.metric_values import last_logits, logit_difference
 from timelapse.models.prompts import Prompts
 from timelapse.tables import CIRCUIT_QUALITY, FAITHFULNESS
@@ -26,7 +28,7 @@ BUCKETS = [random_prompts(3, length=6), random_prompts(2, length=8, seed=1)]
 
 
 def scores_of(bridge: TransformerBridge, prompts: list[Prompts]) -> np.ndarray:
-    found = METHODS["EAP"](bridge, graph_shape(bridge), prompts, "swap", Settings())
+    found = score_batches("EAP", bridge, graph_shape(bridge), prompts, "swap", MethodSettings())
     return torch.cat([part.scores for part in found], dim=1).mean(1).numpy()
 
 
@@ -34,7 +36,8 @@ def evaluate(
     bridge: TransformerBridge, prompts: list[Prompts], scores: np.ndarray, **settings: object
 ) -> dict[str, pa.Table]:
     shape = graph_shape(bridge)
-    return faithfulness(bridge, shape, prompts, "swap", "EAP", scores, Settings(**settings))
+    evaluator = CircuitEvaluator(bridge, shape, prompts, "swap", LOGIT_DIFF, **settings)
+    return faithfulness(evaluator, "EAP", scores)
 
 
 def quality(tables: Mapping[str, pa.Table]) -> dict[str, dict[str, float | None]]:
@@ -156,31 +159,21 @@ def test_the_true_circuit_of_a_model_written_by_hand_is_faithful_complete_and_mi
     assert quality(found)["minimality"]["value"] == pytest.approx(1, abs=0.05)
 
 
-def test_ten_sizes_take_a_corrupted_pass_a_clean_pass_and_one_for_each(
+def test_all_sizes_take_one_reference_pass_and_one_clean_pass(
     gpt2: TransformerBridge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Whole runs of the model: circuits run by blocks, see `test_forward`."""
     rows: list[int] = []
-
-    def count(tokens: torch.Tensor, hook: object) -> None:
-        if tokens.shape[1] > 2:  # else it is the prefix, before the first corrupted word
-            rows.append(len(tokens))
-
-    gpt2.add_hook("embed.hook_in", count)
     prompts = random_prompts(5, length=6)
-    shape = graph_shape(gpt2)
     scores = scores_of(gpt2, [prompts])
-    monkeypatch.setattr("timelapse.circuits.faithfulness.THRESHOLDS", ())
-    monkeypatch.setattr("timelapse.circuits.faithfulness.SUFFICIENT", np.inf)
-    rows.clear()
+
+    def count(activation: torch.Tensor, hook: object) -> None:
+        rows.append(len(activation))
+
+    gpt2.add_hook("unembed.hook_in", count)
     evaluate(gpt2, [prompts], scores, batch=5)
     gpt2.reset_hooks()
-    sizes = sizes_at(FRACTIONS, len(shape.edges))
-    chosen = np.stack(
-        [choose(scores, shape, size, how) for how in ("absolute", "signed") for size in sizes]
-    )
-    passes = {circuit.tobytes() for circuit in [*chosen, *~chosen[: len(sizes)]]}
-    nodes = len(shape.sources) - 1
-    assert rows == [5] * (len(passes) + 1 + nodes)
+    assert rows == [5, 5]
 
 
 @pytest.mark.parametrize("ablation", ["mean", "zero"])
@@ -217,7 +210,7 @@ def test_tables_have_the_columns_of_their_schemas_but_the_step(gpt2: Transformer
 
 def test_a_model_that_is_not_the_sum_of_its_edges_is_refused(gpt2: TransformerBridge) -> None:
     shape = graph_shape(gpt2)
-    refuse_other_arithmetic(gpt2, shape, BUCKETS, "swap")
+    check_matches_model(gpt2, shape, BUCKETS, "swap", LOGIT_DIFF)
     gpt2.blocks[1].ln1.register_forward_hook(lambda module, args, output: 1.1 * output)
     with pytest.raises(UserError, match="with every edge kept"):
-        refuse_other_arithmetic(gpt2, shape, BUCKETS, "swap")
+        check_matches_model(gpt2, shape, BUCKETS, "swap", LOGIT_DIFF)

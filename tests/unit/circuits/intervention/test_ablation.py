@@ -6,10 +6,11 @@ from tiny_models import Boot, gpt2_config, neox_config, random_model, random_pro
 from transformer_lens.model_bridge import TransformerBridge
 from transformers import GPT2LMHeadModel, PretrainedConfig
 
-from timelapse.circuits.intervention.ablation import ablated_batches, mean, zero
-from timelapse.circuits.intervention.forward import logit_differences
+from timelapse.circuits.intervention.ablation import mean, reference_batches, zero
+from timelapse.circuits.intervention.forward import circuit_values
 from timelapse.circuits.model_check import graph_shape
 from timelapse.models import hooks
+from timelapse.models.metric import LOGIT_DIFF
 from timelapse.models.prompts import Prompts
 
 
@@ -68,7 +69,7 @@ def test_mean_ablation_computed_by_hand(
     circuit = torch.tensor([[(s.name, t.name) in kept for s, t in shape.edges]])
     assert circuit.sum() == len(kept)
     ablation = mean(bridge, shape, [PROMPTS], "other")
-    found = logit_differences(bridge, shape, PROMPTS, ablation, circuit)
+    found = circuit_values(bridge, shape, PROMPTS, ablation, circuit, LOGIT_DIFF)
     torch.testing.assert_close(found, torch.tensor([expected]), rtol=1e-5, atol=1e-5)
 
 
@@ -86,14 +87,16 @@ def test_zero_ablation_computed_by_hand(
     bridge = boot(one_head_model())
     shape = graph_shape(bridge)
     circuit = torch.tensor([[(s.name, t.name) in kept for s, t in shape.edges]])
-    found = logit_differences(bridge, shape, PROMPTS, zero(bridge, shape, PROMPTS), circuit)
+    found = circuit_values(
+        bridge, shape, PROMPTS, zero(bridge, shape, PROMPTS), circuit, LOGIT_DIFF
+    )
     torch.testing.assert_close(found, torch.tensor([[expected] * 2]), rtol=1e-5, atol=1e-5)
 
 
 def test_the_mean_does_not_depend_on_how_prompts_are_batched(gpt2: TransformerBridge) -> None:
     bucket, shape = random_prompts(7, length=6), graph_shape(gpt2)
     worlds = [
-        [ablation for _, ablation in ablated_batches(gpt2, shape, bucket, "swap", "mean", size)]
+        [ablation for _, ablation in reference_batches(gpt2, shape, bucket, "swap", "mean", size)]
         for size in (7, 3)
     ]
     assert [len(found) for found in worlds] == [1, 3]

@@ -11,7 +11,7 @@ from transformers import PretrainedConfig
 from timelapse.circuits.intervention.exact_patching import exact
 from timelapse.circuits.methods import METHODS
 from timelapse.circuits.model_check import graph_shape
-from timelapse.circuits.settings import Settings
+from timelapse.circuits.settings import MethodSettings
 from timelapse.models.metric_values import last_logits, logit_difference
 
 
@@ -30,7 +30,7 @@ def test_a_score_is_what_corrupting_that_edge_alone_does(
     if ablation == "mean":
         written = {source: w.mean(0, keepdim=True) for source, w in written.items()}
     clean = logit_difference(last_logits(bridge, prompts.tokens), prompts.answer, prompts.foils)
-    settings = Settings(batch=100, ablation=ablation)
+    settings = MethodSettings(batch=100, ablation=ablation)
     (found,) = exact(bridge, shape, [prompts], "swap", settings)
     assert found.scores.shape == (len(shape.edges), 3)
     expected = []
@@ -47,7 +47,7 @@ def test_scores_do_not_depend_on_the_batch_size(gpt2: TransformerBridge, ablatio
     method = METHODS["exact"]
     scores, rows = {}, {}
     for batch in (2, 100):
-        settings = Settings(batch=batch, ablation=ablation)
+        settings = MethodSettings(batch=batch, ablation=ablation)
         found = list(method(gpt2, shape, [prompts], "swap", settings))
         scores[batch] = torch.cat([part.scores for part in found], dim=1)
         rows[batch] = np.concatenate([part.rows for part in found])

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from circuits.ablation_oracles import (
+    ablated_logits,
     ablated_run,
     transformer_lens_faithfulness,
     written_when_corrupted,
@@ -22,9 +23,12 @@ from transformer_lens.model_bridge import TransformerBridge
 from transformers import PretrainedConfig, Qwen3Config
 
 from timelapse.circuits.graph import GraphShape
-from timelapse.circuits.intervention.ablation import Ablation, mean, resample, zero
-from timelapse.circuits.intervention.forward import logit_differences
+from timelapse.circuits.intervention.ablation import ReferenceActivations, mean, resample, zero
+from timelapse.circuits.intervention.forward import circuit_values
 from timelapse.circuits.model_check import graph_shape
+from timelapse.models import hooks
+from timelapse.models.hooks import Hook
+from timelapse.models.metric import LOGIT_DIFF, PROBABILITY_DIFF
 from timelapse.models.metric_values import last_logits, logit_difference
 from timelapse.models.prompts import Prompts
 
@@ -60,7 +64,7 @@ def random_circuits(shape: GraphShape, seed: int = 0) -> Tensor:
 
 def ablation_of(
     kind: str, bridge: TransformerBridge, shape: GraphShape, prompts: Prompts
-) -> Ablation:
+) -> ReferenceActivations:
     if kind == "mean":
         return mean(bridge, shape, [prompts], "swap")
     return (
@@ -79,7 +83,7 @@ def test_with_all_edges_kept_it_is_the_clean_run(
     shape = graph_shape(bridge)
     everything = torch.ones(2, len(shape.edges), dtype=torch.bool)
     ablation = ablation_of(kind, bridge, shape, prompts)
-    found = logit_differences(bridge, shape, prompts, ablation, everything)
+    found = circuit_values(bridge, shape, prompts, ablation, everything, LOGIT_DIFF)
     clean = measured(bridge, prompts, prompts.tokens)
     corrupted = measured(bridge, prompts, prompts.corrupted["swap"])
     assert (clean - corrupted).abs().max() > 0.1
@@ -96,7 +100,7 @@ def test_with_no_edge_from_the_input_it_is_the_corrupted_run(
     others = [source.kind != "input" for source, _ in shape.edges]
     circuits = torch.tensor([others, [False] * len(others)])
     ablation = resample(bridge, shape, prompts, "swap")
-    found = logit_differences(bridge, shape, prompts, ablation, circuits)
+    found = circuit_values(bridge, shape, prompts, ablation, circuits, LOGIT_DIFF)
     corrupted = measured(bridge, prompts, prompts.corrupted["swap"])
     assert (measured(bridge, prompts, prompts.tokens) - corrupted).abs().max() > 0.1
     torch.testing.assert_close(found, corrupted.repeat(2, 1), rtol=1e-5, atol=1e-5)
@@ -115,8 +119,8 @@ def test_random_circuits_equal_real_interventions_edge_by_edge(
         written = {source: w.mean(0, keepdim=True) for source, w in written.items()}
     if kind == "zero":
         written = {source: torch.zeros_like(w) for source, w in written.items()}
-    found = logit_differences(
-        bridge, shape, prompts, ablation_of(kind, bridge, shape, prompts), circuits
+    found = circuit_values(
+        bridge, shape, prompts, ablation_of(kind, bridge, shape, prompts), circuits, LOGIT_DIFF
     )
     expected = torch.stack(
         [ablated_run(bridge, shape, prompts, written, circuit.tolist()) for circuit in circuits]
@@ -139,7 +143,7 @@ def test_it_agrees_with_the_faithfulness_of_transformer_lens(
         else resample(bridge, shape, prompts, "swap")
     )
     circuits = random_circuits(shape)
-    found = logit_differences(bridge, shape, prompts, ablation, circuits)
+    found = circuit_values(bridge, shape, prompts, ablation, circuits, LOGIT_DIFF)
     clean = measured(bridge, prompts, prompts.tokens)
     corrupted = measured(bridge, prompts, prompts.corrupted["swap"])
     recovered = (found - corrupted) / (clean - corrupted)
@@ -155,16 +159,84 @@ def test_it_agrees_with_the_faithfulness_of_transformer_lens(
         np.testing.assert_allclose(ours, theirs, atol=1e-4)
 
 
-def test_circuits_do_not_disturb_each_other(gpt2: TransformerBridge) -> None:
-    """One pass for many circuits gives what a pass for each of them gives, in their order."""
-    prompts, shape = random_prompts(3, length=6), graph_shape(gpt2)
-    ablation = resample(gpt2, shape, prompts, "swap")
+@pytest.mark.parametrize("numbers", [2**28, 40 * 4 * 16 * 30, 1])
+def test_circuits_and_batches_do_not_disturb_each_other(
+    gpt2: TransformerBridge, monkeypatch: pytest.MonkeyPatch, numbers: int
+) -> None:
+    """Many circuits and prompts in a pass give what a pass for each of them gives, in order.
+
+    Where the memory does not hold them all, they take several passes.
+    """
+    prompts, shape = random_prompts(9, length=6), graph_shape(gpt2)
+    reference = resample(gpt2, shape, prompts, "swap")
     circuits = random_circuits(shape).flip(0)
-    together = logit_differences(gpt2, shape, prompts, ablation, circuits)
-    assert together.std(0).min() > 1e-3
-    for rows in (1, 6):
-        parts = logit_differences(gpt2, shape, prompts, ablation, circuits, rows)
-        torch.testing.assert_close(parts, together, rtol=1e-5, atol=1e-5)
+    alone = torch.cat(
+        [
+            circuit_values(gpt2, shape, prompts, reference, circuit[None], LOGIT_DIFF)
+            for circuit in circuits
+        ]
+    )
+    assert alone.std(0).min() > 1e-3
+    monkeypatch.setattr("timelapse.circuits.batch_memory._NUMBERS", numbers)
+    together = circuit_values(gpt2, shape, prompts, reference, circuits, LOGIT_DIFF)
+    torch.testing.assert_close(together, alone, rtol=1e-5, atol=1e-5)
+
+
+def rows_of(
+    bridge: TransformerBridge, names: list[str], prompts: Prompts, circuits: Tensor
+) -> dict[str, list[int]]:
+    """How many rows the activations have whenever they are computed for circuits."""
+    shape = graph_shape(bridge)
+    reference = resample(bridge, shape, prompts, "swap")
+    rows: dict[str, list[int]] = {}
+
+    def counter(name: str) -> Hook:
+        return name, lambda activation, hook: rows.setdefault(name, []).append(len(activation))
+
+    with bridge.hooks(fwd_hooks=[counter(name) for name in names]):
+        circuit_values(bridge, shape, prompts, reference, circuits, LOGIT_DIFF)
+    return rows
+
+
+def test_what_circuits_have_in_common_is_computed_once(gpt2: TransformerBridge) -> None:
+    """Circuits without one edge into the last MLP differ in that MLP alone."""
+    prompts, shape = random_prompts(3, length=6), graph_shape(gpt2)
+    into_last_mlp = [n for n, (_, target) in enumerate(shape.edges) if target.name == "m1"]
+    circuits = torch.ones(len(into_last_mlp), len(shape.edges), dtype=torch.bool)
+    circuits[torch.arange(len(circuits)), into_last_mlp] = False
+    names = [hooks.z(0), hooks.mlp_out(0), hooks.z(1), hooks.mlp_out(1)]
+    rows = rows_of(gpt2, names, prompts, circuits)
+    assert rows == {**{name: [3] for name in names}, hooks.mlp_out(1): [3 * len(circuits)]}
+
+
+def test_nodes_that_do_not_matter_are_not_computed(gpt2: TransformerBridge) -> None:
+    prompts, shape = random_prompts(3, length=6), graph_shape(gpt2)
+    names = [("input", "m1"), ("m1", "logits"), ("input", "a1.h0<q>")]
+    circuit = torch.tensor([[(s.name, t.name) in names for s, t in shape.edges]])
+    rows = rows_of(gpt2, [hooks.z(0), hooks.mlp_out(0), hooks.mlp_out(1)], prompts, circuit)
+    assert rows == {hooks.mlp_out(1): [3]}
+
+
+@MODELS
+def test_another_metric_equals_real_interventions_edge_by_edge(
+    boot: Boot, config: PretrainedConfig
+) -> None:
+    bridge = boot(random_model(config, dtype=torch.float64))
+    prompts, shape = random_prompts(3, length=6), graph_shape(bridge)
+    circuits = random_circuits(shape)
+    written = written_when_corrupted(bridge, shape, prompts, "swap")
+    reference = resample(bridge, shape, prompts, "swap")
+    found = circuit_values(bridge, shape, prompts, reference, circuits, PROBABILITY_DIFF)
+    logits = [
+        ablated_logits(bridge, shape, prompts, written, circuit.tolist()) for circuit in circuits
+    ]
+    probabilities = torch.stack(logits).softmax(-1)
+    each = torch.arange(len(prompts))
+    expected = probabilities[:, each, prompts.answer] - sum(
+        probabilities[:, each, foil] for foil in prompts.foils.T
+    )
+    assert expected.std(0).min() > 1e-4, "the circuits do the same"
+    torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-8)
 
 
 def test_prompts_do_not_disturb_each_other(gpt2: TransformerBridge) -> None:
@@ -180,8 +252,12 @@ def test_prompts_do_not_disturb_each_other(gpt2: TransformerBridge) -> None:
     )
     shape = graph_shape(gpt2)
     circuits = random_circuits(shape)
-    alone = logit_differences(gpt2, shape, late, resample(gpt2, shape, late, "swap"), circuits)
-    both = logit_differences(gpt2, shape, mixed, resample(gpt2, shape, mixed, "swap"), circuits)
+    alone = circuit_values(
+        gpt2, shape, late, resample(gpt2, shape, late, "swap"), circuits, LOGIT_DIFF
+    )
+    both = circuit_values(
+        gpt2, shape, mixed, resample(gpt2, shape, mixed, "swap"), circuits, LOGIT_DIFF
+    )
     assert alone.std(0).min() > 0.01
     torch.testing.assert_close(both[:, 2:], alone, rtol=1e-5, atol=1e-5)
 
@@ -194,7 +270,7 @@ def test_weights_may_be_folded(boot: Boot) -> None:
     everything = torch.ones(1, len(shape.edges), dtype=torch.bool)
     for bridge in (raw, folded):
         ablation = resample(bridge, shape, prompts, "swap")
-        found = logit_differences(bridge, shape, prompts, ablation, everything)
+        found = circuit_values(bridge, shape, prompts, ablation, everything, LOGIT_DIFF)
         clean = measured(raw, prompts, prompts.tokens)
         torch.testing.assert_close(found[0], clean, rtol=1e-4, atol=1e-4)
 
@@ -207,7 +283,7 @@ def test_half_precision_gives_nearly_the_same(boot: Boot) -> None:
         shape = graph_shape(bridge)
         ablation = resample(bridge, shape, prompts, "swap")
         circuits = random_circuits(shape)
-        found[dtype] = logit_differences(bridge, shape, prompts, ablation, circuits)
+        found[dtype] = circuit_values(bridge, shape, prompts, ablation, circuits, LOGIT_DIFF)
         assert found[dtype].dtype == torch.float32
     exact, rounded = found.values()
     assert 1e-5 < (exact - rounded).abs().max() < 0.1 * exact.abs().max()
@@ -217,6 +293,6 @@ def test_the_model_is_left_without_hooks(gpt2: TransformerBridge) -> None:
     prompts, shape = random_prompts(2, length=6), graph_shape(gpt2)
     before = gpt2(prompts.tokens)
     ablation = resample(gpt2, shape, prompts, "swap")
-    logit_differences(gpt2, shape, prompts, ablation, random_circuits(shape))
+    circuit_values(gpt2, shape, prompts, ablation, random_circuits(shape), LOGIT_DIFF)
     assert not gpt2.list_hooks()
     torch.testing.assert_close(gpt2(prompts.tokens), before, rtol=0, atol=0)

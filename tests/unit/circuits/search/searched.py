@@ -15,9 +15,10 @@ from transformer_lens.model_bridge import TransformerBridge
 from transformers import PretrainedConfig, Qwen3Config
 
 from timelapse.circuits.graph import GraphShape
+from timelapse.circuits.intervention.evaluate import CircuitEvaluator
 from timelapse.circuits.model_check import graph_shape
-from timelapse.circuits.search.greedy_removal import Measure
-from timelapse.circuits.settings import Settings
+from timelapse.circuits.settings import MethodSettings
+from timelapse.models.metric import LOGIT_DIFF
 from timelapse.models.prompts import Prompts
 
 QWEN = Qwen3Config(
@@ -50,11 +51,14 @@ def two_lengths() -> list[Prompts]:
     return [random_prompts(3, length=6), random_prompts(2, length=8, foils=1)]
 
 
-def measure_of(
-    bridge: TransformerBridge, buckets: list[Prompts], settings: Settings
-) -> tuple[Measure, GraphShape]:
+def evaluator_of(
+    bridge: TransformerBridge, buckets: list[Prompts], settings: MethodSettings
+) -> tuple[CircuitEvaluator, GraphShape]:
     shape = graph_shape(bridge)
-    return Measure(bridge, shape, buckets, CORRUPTION, settings), shape
+    evaluator = CircuitEvaluator(
+        bridge, shape, buckets, CORRUPTION, LOGIT_DIFF, settings.ablation, settings.batch
+    )
+    return evaluator, shape
 
 
 def turned_round(buckets: list[Prompts]) -> list[Prompts]:

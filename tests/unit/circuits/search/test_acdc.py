@@ -4,12 +4,13 @@ import math
 
 import pytest
 import torch
+from circuits.score_batches import score_batches
 from circuits.search.plain import ablated_worlds, edge_circuits, plain_acdc
 from circuits.search.searched import (
     CORRUPTION,
     KINDS,
     MODELS,
-    measure_of,
+    evaluator_of,
     random_bridge,
     turned_round,
     two_lengths,
@@ -18,17 +19,16 @@ from tiny_models import Boot, gpt2_config, random_model
 from transformer_lens.model_bridge import TransformerBridge
 from transformers import PretrainedConfig
 
-from timelapse.circuits.methods import METHODS
 from timelapse.circuits.model_check import graph_shape
 from timelapse.circuits.search.acdc import acdc_circuit
-from timelapse.circuits.settings import Ablation, Settings
+from timelapse.circuits.settings import AblationKind, MethodSettings
 from timelapse.errors import UserError
 
 
 @MODELS
 @KINDS
 def test_it_keeps_the_edges_that_the_plain_loop_keeps(
-    boot: Boot, config: PretrainedConfig, kind: Ablation
+    boot: Boot, config: PretrainedConfig, kind: AblationKind
 ) -> None:
     bridge, buckets = random_bridge(boot, config), two_lengths()
     shape = graph_shape(bridge)
@@ -36,8 +36,8 @@ def test_it_keeps_the_edges_that_the_plain_loop_keeps(
     expected = plain_acdc(edge_circuits(bridge, shape, buckets, worlds), shape, 0.1)
     assert 0 < len(expected) < len(shape.edges)
     for batch in (2, 30):
-        measure, _ = measure_of(bridge, buckets, Settings(batch=batch, ablation=kind))
-        kept = acdc_circuit(measure, shape, 0.1)
+        evaluator, _ = evaluator_of(bridge, buckets, MethodSettings(batch=batch, ablation=kind))
+        kept = acdc_circuit(evaluator, shape, 0.1)
         assert {
             edge for edge, is_kept in zip(shape.edges, kept, strict=True) if is_kept
         } == expected
@@ -45,10 +45,10 @@ def test_it_keeps_the_edges_that_the_plain_loop_keeps(
 
 def test_its_scores_are_effects_within_the_circuit_and_nought_outside(boot: Boot) -> None:
     bridge, buckets = random_bridge(boot, gpt2_config()), two_lengths()
-    settings = Settings(batch=12, threshold=0.1)
-    measure, shape = measure_of(bridge, buckets, settings)
-    kept = acdc_circuit(measure, shape, 0.1)
-    found = list(METHODS["ACDC"](bridge, shape, buckets, CORRUPTION, settings))
+    settings = MethodSettings(batch=12, threshold=0.1)
+    evaluator, shape = evaluator_of(bridge, buckets, settings)
+    kept = acdc_circuit(evaluator, shape, 0.1)
+    found = list(score_batches("ACDC", bridge, shape, buckets, CORRUPTION, settings))
     assert [len(scores.rows) for scores in found] == [3, 2]
     scores = torch.cat([batch.scores for batch in found], dim=1)
     assert scores.shape == (len(shape.edges), 5)
@@ -66,25 +66,25 @@ def test_an_edge_that_hinders_is_kept_like_one_that_helps(boot: Boot) -> None:
     bridge, buckets = random_bridge(boot, gpt2_config()), turned_round(two_lengths())
     found = []
     for prompts in (buckets, turned_round(buckets)):
-        (shape, settings) = graph_shape(bridge), Settings(threshold=0.05)
-        batches = METHODS["ACDC"](bridge, shape, prompts, CORRUPTION, settings)
+        (shape, settings) = graph_shape(bridge), MethodSettings(threshold=0.05)
+        batches = score_batches("ACDC", bridge, shape, prompts, CORRUPTION, settings)
         found.append(torch.cat([batch.scores for batch in batches], dim=1))
     assert (found[0] < -0.1).any() and (found[0] > 0.1).any()
     torch.testing.assert_close(found[0], -found[1])
 
 
 def test_thresholds_of_nothing_and_of_everything(gpt2: TransformerBridge) -> None:
-    measure, shape = measure_of(gpt2, two_lengths(), Settings())
-    assert acdc_circuit(measure, shape, 0.0).all()
-    assert not acdc_circuit(measure, shape, 1e6).any()
+    evaluator, shape = evaluator_of(gpt2, two_lengths(), MethodSettings())
+    assert acdc_circuit(evaluator, shape, 0.0).all()
+    assert not acdc_circuit(evaluator, shape, 1e6).any()
 
 
 def test_it_is_deterministic(boot: Boot) -> None:
     found = []
     for _ in range(2):
         bridge = boot(random_model(gpt2_config(), seed=1))
-        shape, settings = graph_shape(bridge), Settings(batch=12, threshold=0.1)
-        batches = METHODS["ACDC"](bridge, shape, two_lengths(), CORRUPTION, settings)
+        shape, settings = graph_shape(bridge), MethodSettings(batch=12, threshold=0.1)
+        batches = score_batches("ACDC", bridge, shape, two_lengths(), CORRUPTION, settings)
         found.append(torch.cat([batch.scores for batch in batches], dim=1))
     assert found[0].any()
     assert torch.equal(*found)
@@ -92,6 +92,6 @@ def test_it_is_deterministic(boot: Boot) -> None:
 
 @pytest.mark.parametrize("threshold", [-0.01, math.nan])
 def test_an_impossible_threshold_is_refused(gpt2: TransformerBridge, threshold: float) -> None:
-    shape, settings = graph_shape(gpt2), Settings(threshold=threshold)
+    shape, settings = graph_shape(gpt2), MethodSettings(threshold=threshold)
     with pytest.raises(UserError, match=r"threshold: .* is not a share"):
-        next(METHODS["ACDC"](gpt2, shape, two_lengths(), CORRUPTION, settings))
+        next(score_batches("ACDC", gpt2, shape, two_lengths(), CORRUPTION, settings))

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from timelapse.circuits.search.greedy_removal import Circuit, Dropping
+from timelapse.circuits.search.greedy_removal import MeasuredCircuit, PartRemover
 
 N_EDGES = 40
 
@@ -50,8 +50,8 @@ def test_what_is_left_is_what_the_plain_loop_leaves(at_once: int, seed: int) -> 
     expected = plain(Tally(1, seed), parts)
     assert 0 < expected.sum() < N_EDGES
     measure = Tally(at_once, seed)
-    begin = Circuit(torch.ones(N_EDGES, dtype=torch.bool), *measure(parts.any(0)[None]))
-    left = Dropping(measure).in_turn(begin, parts, small)
+    begin = MeasuredCircuit(torch.ones(N_EDGES, dtype=torch.bool), *measure(parts.any(0)[None]))
+    left = PartRemover(measure, measure.at_once).in_turn(begin, parts, small)
     assert torch.equal(left.kept, expected)
     assert left.value == measure(left.kept[None])[0]
     assert measure.largest <= at_once
@@ -59,18 +59,18 @@ def test_what_is_left_is_what_the_plain_loop_leaves(at_once: int, seed: int) -> 
 
 def test_parts_that_all_go_take_one_measurement_for_as_many_as_fit() -> None:
     measure = Tally(at_once=8)
-    begin = Circuit(torch.ones(N_EDGES, dtype=torch.bool), 0.0)
+    begin = MeasuredCircuit(torch.ones(N_EDGES, dtype=torch.bool), 0.0)
     parts = torch.eye(N_EDGES, dtype=torch.bool)
-    left = Dropping(measure).in_turn(begin, parts, lambda before, after: True)
+    left = PartRemover(measure, measure.at_once).in_turn(begin, parts, lambda before, after: True)
     assert not left.kept.any()
     assert measure.calls == N_EDGES // 8
 
 
 def test_where_all_parts_stay_hardly_anything_is_measured_in_vain() -> None:
     measure = Tally(at_once=8)
-    begin = Circuit(torch.ones(N_EDGES, dtype=torch.bool), 0.0)
+    begin = MeasuredCircuit(torch.ones(N_EDGES, dtype=torch.bool), 0.0)
     parts = torch.eye(N_EDGES, dtype=torch.bool)
-    left = Dropping(measure).in_turn(begin, parts, lambda before, after: False)
+    left = PartRemover(measure, measure.at_once).in_turn(begin, parts, lambda before, after: False)
     assert left.kept.all()
     assert measure.calls == N_EDGES
     assert measure.circuits == N_EDGES + 7

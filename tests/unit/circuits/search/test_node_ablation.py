@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from circuits.score_batches import score_batches
 from circuits.search.plain import (
     ablated_worlds,
     edge_circuits,
@@ -14,7 +15,7 @@ from circuits.search.searched import (
     CORRUPTION,
     KINDS,
     MODELS,
-    measure_of,
+    evaluator_of,
     random_bridge,
     turned_round,
     two_lengths,
@@ -24,25 +25,24 @@ from transformer_lens.model_bridge import TransformerBridge
 from transformers import PretrainedConfig
 
 from timelapse.circuits.graph import GraphShape
-from timelapse.circuits.methods import METHODS
 from timelapse.circuits.model_check import graph_shape
 from timelapse.circuits.search.node_ablation import edges_between, surviving_nodes
-from timelapse.circuits.settings import Ablation, Settings
+from timelapse.circuits.settings import AblationKind, MethodSettings
 from timelapse.errors import UserError
 
 
 @MODELS
 @KINDS
 def test_the_nodes_that_the_plain_loop_leaves_are_left(
-    boot: Boot, config: PretrainedConfig, kind: Ablation
+    boot: Boot, config: PretrainedConfig, kind: AblationKind
 ) -> None:
     bridge, buckets = random_bridge(boot, config), two_lengths()
     shape = graph_shape(bridge)
     of_nodes = node_circuits(bridge, shape, buckets, CORRUPTION, kind)
     for keep in (0.8, 1.0):
         expected, _ = plain_node_ablation(of_nodes, shape, keep)
-        measure, _ = measure_of(bridge, buckets, Settings(batch=30, ablation=kind))
-        survives = surviving_nodes(measure, shape, keep)
+        evaluator, _ = evaluator_of(bridge, buckets, MethodSettings(batch=30, ablation=kind))
+        survives = surviving_nodes(evaluator, shape, keep)
         assert survives[0], "the input is always in"
         left = {node for node, is_in in zip(shape.sources, survives, strict=True) if is_in}
         assert left == {shape.sources[0], *expected}
@@ -53,8 +53,10 @@ def test_it_does_not_matter_how_many_circuits_are_measured_at_a_time(boot: Boot)
     bridge, buckets = random_bridge(boot, gpt2_config()), two_lengths()
     found = []
     for batch in (2, 9, 300):
-        measure, shape = measure_of(bridge, buckets, Settings(batch=batch, ablation="mean"))
-        found.append(surviving_nodes(measure, shape, 0.9))
+        evaluator, shape = evaluator_of(
+            bridge, buckets, MethodSettings(batch=batch, ablation="mean")
+        )
+        found.append(surviving_nodes(evaluator, shape, 0.9))
     assert 1 < found[0].sum() < len(found[0])
     assert torch.equal(found[0], found[1])
     assert torch.equal(found[0], found[2])
@@ -76,18 +78,18 @@ def test_there_were_nodes_to_drop_and_to_leave_in_sweep_after_sweep(boot: Boot) 
 @MODELS
 @KINDS
 def test_ablating_all_edges_from_a_node_is_ablating_its_output(
-    boot: Boot, config: PretrainedConfig, kind: Ablation
+    boot: Boot, config: PretrainedConfig, kind: AblationKind
 ) -> None:
     """The nodes' outputs are replaced by plain hooks on z and on what the MLP writes.
 
     RMSNorm of Llama and Qwen computes in float32 even in a float64 model.
     """
     bridge, buckets = random_bridge(boot, config), two_lengths()
-    measure, shape = measure_of(bridge, buckets, Settings(ablation=kind))
+    evaluator, shape = evaluator_of(bridge, buckets, MethodSettings(ablation=kind))
     of_nodes = node_circuits(bridge, shape, buckets, CORRUPTION, kind)
     nodes = shape.sources[1:]
     kept = torch.tensor([[source != node for source, _ in shape.edges] for node in nodes])
-    by_edges = measure(kept)
+    by_edges = evaluator.means(kept)
     by_hook = [of_nodes([other for other in nodes if other != node]) for node in nodes]
     assert max(abs(value - of_nodes(nodes)) for value in by_hook) > 0.1
     assert by_edges == pytest.approx(by_hook, abs=1e-5)
@@ -102,8 +104,8 @@ def test_the_circuit_keeps_its_share_of_the_logit_difference(
 ) -> None:
     """The edges between the nodes that are left, measured through split inputs."""
     bridge, buckets = random_bridge(boot, config), two_lengths()
-    measure, shape = measure_of(bridge, buckets, Settings())
-    between = edges_between(shape, surviving_nodes(measure, shape, keep))
+    evaluator, shape = evaluator_of(bridge, buckets, MethodSettings())
+    between = edges_between(shape, surviving_nodes(evaluator, shape, keep))
     assert 0 < between.sum() < len(shape.edges)
     worlds = ablated_worlds("resample", bridge, shape, buckets, CORRUPTION)
     of_edges = edge_circuits(bridge, shape, buckets, worlds)
@@ -137,11 +139,11 @@ def test_the_edges_between_some_nodes() -> None:
 
 def test_its_scores_are_effects_within_the_circuit_and_nought_outside(boot: Boot) -> None:
     bridge, buckets = random_bridge(boot, gpt2_config()), two_lengths()
-    settings = Settings(batch=12, ablation="mean", keep=0.95)
-    measure, shape = measure_of(bridge, buckets, settings)
-    between = edges_between(shape, surviving_nodes(measure, shape, 0.95))
+    settings = MethodSettings(batch=12, ablation="mean", keep=0.95)
+    evaluator, shape = evaluator_of(bridge, buckets, settings)
+    between = edges_between(shape, surviving_nodes(evaluator, shape, 0.95))
     assert 1 < between.sum() < len(shape.edges)
-    found = list(METHODS["node-ablation"](bridge, shape, buckets, CORRUPTION, settings))
+    found = list(score_batches("node-ablation", bridge, shape, buckets, CORRUPTION, settings))
     assert [len(scores.rows) for scores in found] == [3, 2]
     scores = torch.cat([batch.scores for batch in found], dim=1)
     assert (scores[~between] == 0).all()
@@ -157,8 +159,8 @@ def test_of_a_negative_logit_difference_a_share_is_kept_too(boot: Boot) -> None:
     bridge, buckets = random_bridge(boot, gpt2_config()), turned_round(two_lengths())
     found = []
     for prompts in (buckets, turned_round(buckets)):
-        measure, shape = measure_of(bridge, prompts, Settings())
-        found.append(surviving_nodes(measure, shape, 0.8))
+        evaluator, shape = evaluator_of(bridge, prompts, MethodSettings())
+        found.append(surviving_nodes(evaluator, shape, 0.8))
     assert 1 < found[0].sum() < len(found[0])
     assert torch.equal(*found)
 
@@ -167,16 +169,16 @@ def test_of_no_logit_difference_nothing_is_dropped(gpt2: TransformerBridge) -> N
     """No share of it can be kept."""
     (prompts, _) = turned_round(two_lengths())
     prompts.foils[:] = prompts.answer[:, None]
-    measure, shape = measure_of(gpt2, [prompts], Settings())
-    assert surviving_nodes(measure, shape, 0.8).all()
+    evaluator, shape = evaluator_of(gpt2, [prompts], MethodSettings())
+    assert surviving_nodes(evaluator, shape, 0.8).all()
 
 
 def test_it_is_deterministic(boot: Boot) -> None:
     found = []
     for _ in range(2):
         bridge = boot(random_model(gpt2_config(), seed=1))
-        shape, settings = graph_shape(bridge), Settings(batch=12)
-        batches = METHODS["node-ablation"](bridge, shape, two_lengths(), CORRUPTION, settings)
+        shape, settings = graph_shape(bridge), MethodSettings(batch=12)
+        batches = score_batches("node-ablation", bridge, shape, two_lengths(), CORRUPTION, settings)
         found.append(torch.cat([batch.scores for batch in batches], dim=1))
     assert found[0].any()
     assert torch.equal(*found)
@@ -184,6 +186,6 @@ def test_it_is_deterministic(boot: Boot) -> None:
 
 @pytest.mark.parametrize("keep", [0.0, -0.5, 1.01, math.nan])
 def test_an_impossible_share_is_refused(gpt2: TransformerBridge, keep: float) -> None:
-    shape, settings = graph_shape(gpt2), Settings(keep=keep)
+    shape, settings = graph_shape(gpt2), MethodSettings(keep=keep)
     with pytest.raises(UserError, match=r"keep: .* is not a share to keep"):
-        next(METHODS["node-ablation"](gpt2, shape, two_lengths(), CORRUPTION, settings))
+        next(score_batches("node-ablation", gpt2, shape, two_lengths(), CORRUPTION, settings))

@@ -11,17 +11,18 @@ from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 from transformers import PretrainedConfig
 
-from timelapse.circuits.cross_checkpoint import Place
+from timelapse.circuits.cross_checkpoint import EvaluationSite
 from timelapse.circuits.head_transplant import transplants
 from timelapse.circuits.model_check import graph_shape
+from timelapse.models.metric import LOGIT_DIFF
 from timelapse.models.metric_values import logit_difference
 from timelapse.tables import COMPARISON
 
 PROMPTS = [random_prompts(3, length=6), random_prompts(2, length=8)]
-HOST = Place(0, "hard", PROMPTS, (), resamples=200, seed=0)
+HOST = EvaluationSite(0, "hard", PROMPTS, (), LOGIT_DIFF, resamples=200, seed=0)
 
 
-def told_apart(host: TransformerBridge, donor: TransformerBridge) -> Place:
+def told_apart(host: TransformerBridge, donor: TransformerBridge) -> EvaluationSite:
     """The answers are the words that the donor finds likelier than the host does, by the most."""
     prompts = []
     for bucket in PROMPTS:
@@ -46,10 +47,10 @@ def test_a_transplant_swaps_what_a_head_adds_to_the_stream(
     host = boot(random_model(config, dtype=torch.float64))
     donor = boot(random_model(config, dtype=torch.float64, seed=1))
     shape = graph_shape(host)
-    place = told_apart(host, donor)
-    table = transplants(host, donor, 8, shape, place, batch_size=4)
+    site = told_apart(host, donor)
+    table = transplants(host, donor, 8, shape, site, batch_size=4)
     totals = np.zeros(2 + shape.n_layers * shape.n_heads)
-    for prompts in place.prompts:
+    for prompts in site.prompts:
         runs = [host(prompts.tokens), donor(prompts.tokens)]
         for bridge in (host, donor):
             bridge.set_use_attn_result(True)
@@ -76,8 +77,8 @@ def test_the_one_head_that_differs_brings_everything(boot: Boot) -> None:
     with torch.no_grad():
         other.transformer.h[1].attn.c_proj.weight[8:] *= -2
     host, donor = boot(host), boot(other)
-    place = told_apart(host, donor)
-    table = transplants(host, donor, 8, graph_shape(host), place, batch_size=100)
+    site = told_apart(host, donor)
+    table = transplants(host, donor, 8, graph_shape(host), site, batch_size=100)
     assert table.schema == COMPARISON
     names = ["a0.h0", "a0.h1", "a1.h0", "a1.h1"]
     assert table["measure"].to_pylist() == [f"head_transplant:{name}" for name in names]
@@ -104,6 +105,6 @@ def test_a_difference_that_other_prompts_may_turn_round_tells_nothing(boot: Boot
     ]
     mixed = replace(surely, prompts=[*surely.prompts, *turned])
     shape = graph_shape(host)
-    found = [transplants(host, donor, 8, shape, place, 100) for place in (surely, mixed)]
+    found = [transplants(host, donor, 8, shape, site, 100) for site in (surely, mixed)]
     assert [table["value"].null_count for table in found] == [0, 4]
     assert [table["ci_high"].null_count for table in found] == [0, 4]

@@ -62,7 +62,7 @@ class BlockIndex:
         numbers = prompts.rows // self.rows
         for number in np.unique(numbers):
             here = numbers == number
-            block = self._block(bucket, number)
+            block = self._block(bucket, int(number))
             if not np.isin(prompts.rows[here], block.rows).all():
                 raise ValueError("the prompts are of several buckets")
             yield here, block
@@ -87,7 +87,7 @@ class BlockIndex:
     def _blocks(self) -> Iterator[Prompts]:
         for bucket in self.prompts:
             for number in np.unique(bucket.rows // self.rows):
-                yield self._block(bucket, number)
+                yield self._block(bucket, int(number))
 
     def _bucket(self, row: int) -> Prompts:
         for bucket in self.prompts:

@@ -95,7 +95,7 @@ def _tensor(
     return torch.frombuffer(data, dtype=_DTYPES[code]).reshape(shape)
 
 
-def _checksum(name: str, code: str, shape: list[int], data: bytearray | memoryview) -> str:
+def _checksum(name: str, code: str, shape: list[Any], data: bytearray | memoryview) -> str:
     digest = hashlib.blake2b(json.dumps([name, code, shape]).encode(), digest_size=16)
     digest.update(data)
     return digest.hexdigest()

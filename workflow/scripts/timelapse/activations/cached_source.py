@@ -52,7 +52,7 @@ class CachedSource:
         return max(dtypes, key=lambda dtype: torch.finfo(dtype).eps)
 
     def __call__(self, prompts: Prompts) -> dict[str, Float[Tensor, "batch *rest"]]:
-        """Activations of the clean prompts by hook name, in float32 at least. See `Source`.
+        """Activations of the clean prompts by hook name, in float32 at least.
 
         Raises:
             UserError: the cache cannot be written, or an activation is too large for its dtype.

@@ -33,7 +33,7 @@ class ActivationSpec:
 
 
 @runtime_checkable
-class Source(Protocol):
+class ActivationSource(Protocol):
     """Gives the activations that a probe needs, for a batch of prompts."""
 
     @property
@@ -70,7 +70,7 @@ class LiveSource:
 
     @torch.no_grad()
     def __call__(self, prompts: Prompts) -> dict[str, Tensor]:
-        """Run the model once on a batch. See `Source`."""
+        """Run the model once on a batch. See `ActivationSource`."""
         recorder = Recorder()
         observed = [recorder.keep(need.hook) for need in self._needs if need.hook != hooks.LOGITS]
         with self._bridge.hooks(fwd_hooks=observed):

@@ -20,10 +20,11 @@ def prompts_at_once(bridge: TransformerBridge, length: int, most: int) -> int:
     config = bridge.cfg
     hidden = getattr(config, "d_mlp", None) or 4 * config.d_model
     of_token = config.n_layers * (44 * config.d_model + 4 * hidden)
-    return max(1, min(most, _numbers(bridge) // (of_token * length)))
+    return max(1, min(most, numbers_in_memory(bridge) // (of_token * length)))
 
 
-def _numbers(bridge: TransformerBridge) -> int:
+def numbers_in_memory(bridge: TransformerBridge) -> int:
+    """How many numbers the activations of a batch may be: a bound on memory."""
     if torch.device(bridge.cfg.device).type != "cuda":
         return _NUMBERS
     memory = torch.cuda.get_device_properties(bridge.cfg.device).total_memory

@@ -1,8 +1,8 @@
 """Circuits run where they were not found: in other checkpoints, and on other tasks.
 
 The matrix F[i, j] is the faithfulness of checkpoint i's circuit inside checkpoint j: if fine-tuning
-left a mechanism as it was, the circuit of the one keeps the other's behaviour too. For every host j
-all circuits run together: a clean pass, an ablated pass and one for each circuit per corruption.
+left a mechanism as it was, the circuit of the one keeps the other's behaviour too. All circuits run
+together in a checkpoint.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,12 +15,12 @@ from transformer_lens.model_bridge import TransformerBridge
 
 from timelapse.circuits.edge_samples import EdgeSamples
 from timelapse.circuits.graph import GraphShape
-from timelapse.circuits.intervention.evaluate import circuit_measure
+from timelapse.circuits.intervention.evaluate import CircuitEvaluator, clean_values
 from timelapse.circuits.recovery import Recovery
 from timelapse.circuits.score_tables import ScoredEdges
 from timelapse.circuits.selection import choose
-from timelapse.circuits.settings import Settings
 from timelapse.errors import UserError
+from timelapse.models.metric import Metric
 from timelapse.models.prompts import Prompts
 from timelapse.seeds import generator
 from timelapse.stats import Interval, bootstrap_interval, half_weights
@@ -30,34 +30,35 @@ CROSS_STEP = "cross_faithfulness"
 CROSS_TASK = "cross_task_faithfulness"
 
 MOST_SPLITS = 10
-"""Splits whose circuits are run; each takes passes through the model."""
+"""Splits whose circuits are run."""
 
 
 @dataclass(frozen=True)
-class Guest:
+class SourceCircuit:
     """A circuit that is run in a checkpoint.
 
     Attributes:
         step: the checkpoint that it was found in.
         task: the task that it was found on.
-        circuit: which edges are kept.
+        kept: which edges are in it.
     """
 
     step: int
     task: str
-    circuit: Bool[np.ndarray, "edge"]
+    kept: Bool[np.ndarray, "edge"]
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where circuits are run.
+class EvaluationSite:
+    """Where circuits are run, and what is measured there.
 
     Attributes:
         step: the checkpoint.
         task: the task that the prompts are of.
         prompts: buckets of prompts, other ones than the circuits are from.
-        corruptions: the schemes over which the measures are pooled: a prompt's logit difference in
-            a circuit is its mean over them.
+        corruptions: those over which the measures are pooled: a prompt's metric in a circuit is its
+            mean over them.
+        metric: what is measured of every prompt.
         resamples: of the bootstrap over prompts.
         seed: of the study.
     """
@@ -66,51 +67,63 @@ class Place:
     task: str
     prompts: Sequence[Prompts]
     corruptions: Sequence[str]
+    metric: Metric
     resamples: int
     seed: int
 
 
-def guests(
+def source_circuits(
     edges: Mapping[str, ScoredEdges], steps: Sequence[int], task: str, method: str, n: int
-) -> list[Guest]:
+) -> list[SourceCircuit]:
     """The circuits of all tasks at some steps: the `n` edges of largest pooled |score|, pruned.
 
     Those of `task` come first.
 
     Raises:
-        UserError: a table lacks a step or the method, or `n` edges are no part of the graph.
+        UserError: a table lacks a step or the method, or the graph has only `n` edges or fewer.
     """
     for scored in edges.values():
-        there = len(scored.shape.edges)
-        if n >= there:
+        n_edges = len(scored.shape.edges)
+        if n >= n_edges:
             raise UserError(
                 "config",
                 "comparison.edges",
-                f"circuits of {n} edges are no part of a model of {there}",
-                f"Ask for fewer than {there}",
+                f"circuits of {n} edges, but the model has only {n_edges} edges",
+                f"Ask for fewer than {n_edges}",
             )
     tasks = [task, *(name for name in edges if name != task)]
     return [
-        Guest(step, name, choose(edges[name].pooled(step, method), edges[name].shape, n))
+        SourceCircuit(step, name, choose(edges[name].pooled(step, method), edges[name].shape, n))
         for name in tasks
         for step in steps
     ]
 
 
-def visiting(guests: Sequence[Guest], place: Place, first: int) -> list[Guest]:
-    """The guests that are run at a place.
+def circuits_for(
+    circuits: Sequence[SourceCircuit], site: EvaluationSite, first: int
+) -> list[SourceCircuit]:
+    """The circuits that are run at a site.
 
     All of its own task, and of other tasks those of the same step and of the `first`.
     """
     return [
-        guest for guest in guests if guest.task == place.task or guest.step in (place.step, first)
+        circuit
+        for circuit in circuits
+        if circuit.task == site.task or circuit.step in (site.step, first)
     ]
 
 
-def halved(
-    samples: EdgeSamples, place: Place, shape: GraphShape, n: int, n_splits: int
+def split_half_circuits(
+    samples: EdgeSamples, site: EvaluationSite, shape: GraphShape, n: int, n_splits: int
 ) -> Bool[np.ndarray, "circuit edge"]:
-    """The circuits of random halves of the prompts that the place's own circuit is from.
+    """The circuits of random halves of the prompts that the site's own circuit is from.
+
+    Args:
+        samples: the scores of edges prompt by prompt, on the site's task.
+        site: whose step it is.
+        shape: the graph.
+        n: the size of the circuits before pruning.
+        n_splits: how many times the prompts are split, `MOST_SPLITS` at most.
 
     Raises:
         UserError: the step is missing.
@@ -118,72 +131,81 @@ def halved(
     weights = half_weights(
         len(samples.examples),
         min(n_splits, MOST_SPLITS),
-        generator(place.seed, "halves", place.task),
+        generator(site.seed, "halves", site.task),
     )
-    halves = weights @ samples.pooled(place.step)
+    halves = weights @ samples.pooled(site.step)
     return choose(halves.reshape(-1, halves.shape[-1]), shape, n)
 
 
-def transfer(
+def cross_faithfulness(
     bridge: TransformerBridge,
     shape: GraphShape,
-    place: Place,
-    guests: Sequence[Guest],
+    site: EvaluationSite,
+    circuits: Sequence[SourceCircuit],
     halves: Bool[np.ndarray, "circuit edge"],
-    settings: Settings,
+    batch_size: int,
 ) -> pa.Table:
     """How faithful circuits are to one checkpoint on one task.
 
     Args:
         bridge: the checkpoint.
         shape: its graph.
-        place: which it is, and what it is measured on.
-        guests: the circuits.
+        site: which checkpoint it is, and what is measured there.
+        circuits: what is run.
         halves: circuits of halves of the checkpoint's own prompts.
-        settings: `ablation` and `batch`, see `circuit_measure`.
+        batch_size: prompts run at a time.
 
     Returns:
-        `tables.COMPARISON`: a row for each guest, `_a` being where the circuit comes from and `_b`
-        the place; circuits of the same task as `CROSS_STEP`, others as `CROSS_TASK`. The interval
-        is from a bootstrap over the place's prompts, the circuits being what they are. `null_mean`
-        is the mean faithfulness of `halves`, so much as the doubt about the own circuit costs.
+        `tables.COMPARISON`: a row for each circuit, `_a` being where it comes from and `_b` the
+        site; circuits of the same task as `CROSS_STEP`, others as `CROSS_TASK`. The interval is
+        from a bootstrap over the site's prompts, the circuits being what they are. `null_mean` is
+        the mean faithfulness of `halves`: what is lost because the own circuit is uncertain.
     """
-    circuits = np.stack([guest.circuit for guest in guests])
-    shares = recovered(bridge, shape, place, np.concatenate([circuits, halves]), settings)
-    found, own = np.split(shares.value, [len(guests)])
+    kept = np.concatenate([[circuit.kept for circuit in circuits], halves])
+    shares = recovered(bridge, shape, site, kept, batch_size)
+    n = len(circuits)
+    own = shares.value[n:]
     return comparison_rows(
-        step_a=[guest.step for guest in guests],
-        step_b=[place.step] * len(guests),
-        task_a=[guest.task for guest in guests],
-        task_b=[place.task] * len(guests),
-        measure=[CROSS_STEP if guest.task == place.task else CROSS_TASK for guest in guests],
-        value=found,
-        ci_low=shares.low[: len(guests)],
-        ci_high=shares.high[: len(guests)],
-        null_mean=np.full(len(guests), own.mean() if len(own) else np.nan),
+        step_a=[circuit.step for circuit in circuits],
+        step_b=[site.step] * n,
+        task_a=[circuit.task for circuit in circuits],
+        task_b=[site.task] * n,
+        measure=[CROSS_STEP if own.task == site.task else CROSS_TASK for own in circuits],
+        value=shares.value[:n],
+        ci_low=shares.low[:n],
+        ci_high=shares.high[:n],
+        null_mean=np.full(n, own.mean() if len(own) else np.nan),
     )
 
 
 def recovered(
     bridge: TransformerBridge,
     shape: GraphShape,
-    place: Place,
+    site: EvaluationSite,
     circuits: Bool[np.ndarray, "circuit edge"],
-    settings: Settings,
+    batch_size: int,
 ) -> Interval:
-    """The shares of the logit difference that circuits recover, pooled over the corruptions."""
-    nothing = np.zeros((1, len(shape.edges)), dtype=bool)
-    run = np.concatenate([nothing, ~nothing, circuits])
-    measured = np.mean(
+    """The shares of the metric that circuits recover at a site, pooled over its corruptions."""
+    clean = clean_values(bridge, site.prompts, site.metric, batch_size)
+    run = np.concatenate([np.zeros((1, len(shape.edges)), dtype=bool), circuits])
+    ablated, *values = np.mean(
         [
-            circuit_measure(bridge, shape, place.prompts, corruption, run, settings)
-            for corruption in place.corruptions
+            CircuitEvaluator(
+                bridge,
+                shape,
+                site.prompts,
+                corruption,
+                site.metric,
+                batch=batch_size,
+                clean=clean,
+            ).values(run)
+            for corruption in site.corruptions
         ],
         axis=0,
     )
-    random = generator(place.seed, "transfer", place.task)
-    recovery = Recovery(measured[1], measured[0], random, place.resamples)
-    return bootstrap_interval(recovery.of(measured[2:]))
+    random = generator(site.seed, "transfer", site.task)
+    recovery = Recovery(clean, ablated, random, site.resamples)
+    return bootstrap_interval(recovery.of(np.stack(values)))
 
 
 def comparison_rows(**columns: Sequence[object] | Float[np.ndarray, "row"]) -> pa.Table:

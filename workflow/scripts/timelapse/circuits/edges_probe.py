@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import pyarrow as pa
 from transformer_lens.model_bridge import TransformerBridge
 
-from timelapse.circuits.methods import score_edges
-from timelapse.circuits.settings import Settings
+from timelapse.circuits.scoring import score_edges
+from timelapse.circuits.settings import MethodSettings
+from timelapse.models.metric import Metric
 from timelapse.models.prompts import Prompts
 from timelapse.probes.registry import EdgesSettings
 
@@ -17,6 +18,7 @@ def edges(
     batch_size: int,
     corruptions: Sequence[str],
     settings: EdgesSettings,
+    metric: Metric,
 ) -> dict[str, pa.Table]:
     """Score the edges of a checkpoint; see `score_edges`.
 
@@ -24,8 +26,9 @@ def edges(
         bridge: the checkpoint.
         prompts: buckets of prompts.
         batch_size: prompts run at a time.
-        corruptions: the schemes that corrupt the prompts.
-        settings: the methods, and what they can be told.
+        corruptions: the names of the corruptions.
+        settings: the methods and their settings.
+        metric: what edges are scored for.
 
     Returns:
         `edges`, `edge_samples` and `edges_by_position`, without `step`.
@@ -33,7 +36,7 @@ def edges(
     Raises:
         UserError: the model has another graph than `GraphShape` describes.
     """
-    chosen = Settings(
+    chosen = MethodSettings(
         batch=batch_size,
         ig_steps=settings.ig_steps,
         ablation=settings.ablation,
@@ -41,4 +44,4 @@ def edges(
         threshold=settings.threshold,
         positions=settings.positions,
     )
-    return score_edges(bridge, prompts, corruptions, settings.methods, chosen)
+    return score_edges(bridge, prompts, corruptions, settings.methods, chosen, metric)

@@ -5,28 +5,24 @@ their complements, and single numbers that sum it up.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from jaxtyping import Bool, Float
-from transformer_lens.model_bridge import TransformerBridge
 
 from timelapse.circuits.graph import GraphShape
-from timelapse.circuits.intervention.evaluate import circuit_measure
+from timelapse.circuits.intervention.evaluate import CircuitEvaluator
 from timelapse.circuits.reachability import wiring
 from timelapse.circuits.recovery import Recovery
 from timelapse.circuits.selection import Selection, choose
-from timelapse.circuits.settings import Settings
 from timelapse.circuits.size_curve import FRACTIONS, Curve, area, first_reaching, sizes_at, widths
-from timelapse.models.prompts import Prompts
 from timelapse.seeds import generator
 from timelapse.stats import Interval, bootstrap_interval
 from timelapse.tables import CIRCUIT_QUALITY, FAITHFULNESS
 
 THRESHOLDS = (0.5, 0.8, 0.9, 0.95)
-"""Shares of the logit difference for which the smallest circuit is looked for."""
+"""Shares of the metric for which the smallest circuit is looked for."""
 
 SUFFICIENT = 0.8
 """The one of them whose circuit is weighed and tested for minimality."""
@@ -35,13 +31,9 @@ _Circuits = Bool[np.ndarray, "circuit edge"]
 
 
 def faithfulness(
-    bridge: TransformerBridge,
-    shape: GraphShape,
-    prompts: Sequence[Prompts],
-    corruption: str,
+    evaluator: CircuitEvaluator,
     method: str,
     scores: Float[np.ndarray, "edge"],
-    settings: Settings,
     seed: int = 0,
 ) -> dict[str, pa.Table]:
     """Evaluate the circuits that scores of edges make.
@@ -51,45 +43,44 @@ def faithfulness(
     "Interpretability in the Wild", 2023, section 4).
 
     Args:
-        bridge: the model.
-        shape: its graph.
-        prompts: buckets of prompts, other ones than the scores are from.
-        corruption: the scheme that corrupts them.
+        evaluator: measures circuits of the checkpoint, on other prompts than the scores are from.
         method: what the scores are from, for the tables.
         scores: in the order of `GraphShape.edges`.
-        settings: `ablation` and `batch`, see `circuit_measure`.
         seed: the study's; the bootstrap over prompts draws by it.
 
     Returns:
         `faithfulness`: a row for each of `FRACTIONS`, with circuits chosen by |score|. `n_edges`
-        and `weighted_size` (the sum of `sizes.widths`) count what pruning leaves.
+        and `weighted_size` (the sum of `size_curve.widths`) count what pruning leaves.
         `circuit_quality`: `CMD`, the area of |1 - f|, and `CPR`, that of f with signed selection
-        (`sizes.area`); `size_50` to `size_95`, the edges that pruning leaves of the smallest
+        (`size_curve.area`); `size_50` to `size_95`, the edges that pruning leaves of the smallest
         circuit evaluated that keeps so much; `weighted_size_80`; and `minimality`, the smallest
         change of f when one head or MLP is taken out of the circuit of `size_80`.
-        Null where f is undefined, because prompts and ablated prompts measure the same. Without
+        Null where f is undefined, because prompts and ablated prompts have the same metric. Without
         `step`; the schemas are in `tables`.
     """
-    measure = partial(circuit_measure, bridge, shape, prompts, corruption, settings=settings)
+    shape, config = evaluator.shape, evaluator.bridge.cfg
     sizes = sizes_at(FRACTIONS, len(shape.edges))
     nothing = np.zeros((1, len(shape.edges)), dtype=bool)
     strongest = _circuits(scores, shape, sizes, "absolute")
     helpful = _circuits(scores, shape, sizes, "signed")
-    measured = measure(np.concatenate([nothing, ~nothing, strongest, ~strongest, helpful]))
-    recovery = Recovery(measured[1], measured[0], generator(seed, "faithfulness"))
-    kept, left, signed = (recovery.of(part) for part in np.split(measured[2:], 3))
+    values = evaluator.values(np.concatenate([nothing, ~nothing, strongest, ~strongest, helpful]))
+    recovery = Recovery(values[1], values[0], generator(seed, "faithfulness"))
+    kept, left, signed = (recovery.of(part) for part in np.split(values[2:], 3))
+
+    def recovered(circuits: _Circuits) -> Float[np.ndarray, "sample circuit"]:
+        return recovery.of(evaluator.values(circuits))
 
     curve = Curve(sizes, strongest, kept)
     between = curve.between(THRESHOLDS)
     if between:
         more = _circuits(scores, shape, between, "absolute")
-        curve = curve.joined(Curve(between, more, recovery.of(measure(more))))
+        curve = curve.joined(Curve(between, more, recovered(more)))
 
-    width = widths(shape, bridge.cfg.d_model, bridge.cfg.d_head)
+    width = widths(shape, config.d_model, config.d_head)
     quality = {
         "CMD": bootstrap_interval(area(FRACTIONS, np.abs(1 - kept)), bounds=(0, np.inf)),
         "CPR": bootstrap_interval(area(FRACTIONS, signed)),
-        "minimality": _minimality(curve, shape, lambda circuits: recovery.of(measure(circuits))),
+        "minimality": _minimality(curve, shape, recovered),
         **{
             f"size_{100 * share:.0f}": curve.smallest(share, np.ones_like(width))
             for share in THRESHOLDS
@@ -113,8 +104,8 @@ def faithfulness(
         "ci_high": [float(found.high) for found in quality.values()],
     }
     return {
-        "faithfulness": _table(FAITHFULNESS, corruption, method, by_fraction),
-        "circuit_quality": _table(CIRCUIT_QUALITY, corruption, method, by_measure),
+        "faithfulness": _table(FAITHFULNESS, evaluator.corruption, method, by_fraction),
+        "circuit_quality": _table(CIRCUIT_QUALITY, evaluator.corruption, method, by_measure),
     }
 
 
@@ -138,10 +129,10 @@ def _minimality(
     The largest circuit is taken if none suffices; NaN if it has neither head nor MLP.
     """
     place = int(first_reaching(curve.shares[0], SUFFICIENT))
-    lesioned = _without_each_node(curve.circuits[place], shape)
-    if not len(lesioned):
+    without_node = _without_each_node(curve.circuits[place], shape)
+    if not len(without_node):
         return bootstrap_interval(np.full_like(curve.shares[:, place], np.nan))
-    changes = np.abs(curve.shares[:, place, None] - recovered(lesioned))
+    changes = np.abs(curve.shares[:, place, None] - recovered(without_node))
     return bootstrap_interval(changes.min(-1), bounds=(0, np.inf))
 
 

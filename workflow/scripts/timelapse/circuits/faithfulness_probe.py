@@ -7,9 +7,10 @@ import pyarrow as pa
 from transformer_lens.model_bridge import TransformerBridge
 
 from timelapse.circuits.faithfulness import faithfulness
-from timelapse.circuits.model_check import graph_of, refuse_other_arithmetic
+from timelapse.circuits.intervention.evaluate import CircuitEvaluator, clean_values
+from timelapse.circuits.model_check import check_matches_model, graph_of
 from timelapse.circuits.score_tables import ScoredEdges
-from timelapse.circuits.settings import Settings
+from timelapse.models.metric import Metric
 from timelapse.models.prompts import Prompts
 from timelapse.probes.registry import FaithfulnessSettings
 
@@ -33,6 +34,7 @@ def measure_faithfulness(
     batch_size: int,
     corruptions: Sequence[str],
     settings: FaithfulnessSettings,
+    metric: Metric,
     step: int,
     method: str,
     seed: int,
@@ -44,8 +46,9 @@ def measure_faithfulness(
         bridge: the checkpoint.
         prompts: buckets of prompts, other ones than the scores are from.
         batch_size: prompts run at a time.
-        corruptions: the schemes that corrupt the prompts.
+        corruptions: the names of the corruptions.
         settings: what edges outside a circuit carry.
+        metric: what circuits are to keep.
         step: of the checkpoint.
         method: whose scores make the circuits.
         seed: of the study.
@@ -58,19 +61,14 @@ def measure_faithfulness(
         UserError: the model has another graph than `GraphShape` describes, or rounds otherwise
             than where the edges were scored, or the step or the method has no scores.
     """
-    shape = graph_of(bridge, prompts, corruptions[0])
-    refuse_other_arithmetic(bridge, shape, prompts, corruptions[0])
-    found = [
-        faithfulness(
-            bridge,
-            shape,
-            prompts,
-            corruption,
-            method,
-            prepared.scores(step, corruption, method),
-            Settings(batch=batch_size, ablation=settings.ablation),
-            seed,
+    shape = graph_of(bridge, prompts, corruptions[0], metric)
+    check_matches_model(bridge, shape, prompts, corruptions[0], metric)
+    clean = clean_values(bridge, prompts, metric, batch_size)
+    found = []
+    for corruption in corruptions:
+        evaluator = CircuitEvaluator(
+            bridge, shape, prompts, corruption, metric, settings.ablation, batch_size, clean
         )
-        for corruption in corruptions
-    ]
+        scores = prepared.scores(step, corruption, method)
+        found.append(faithfulness(evaluator, method, scores, seed))
     return {name: pa.concat_tables(tables[name] for tables in found) for name in found[0]}

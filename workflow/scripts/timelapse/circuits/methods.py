@@ -1,110 +1,137 @@
-"""The methods that score the edges of a model's graph, by name.
+"""The methods that score the edges of a model's graph, each declared once.
 
-Each is a function (bridge, shape, prompts, corruption, settings) -> scores of prompts, batch by
-batch; what scores batches independently of each other is made one by `by_batch`.
+The config, requests for memory and time, and the documentation read this. Free of torch: functions
+are named by import path. To add a method, write its function and add an entry.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from typing import TypeAlias
-
-import pyarrow as pa
-from transformer_lens.model_bridge import TransformerBridge
-
-from timelapse.circuits.attribution.eap import clean_corrupted, eap, eap_ig, node
-from timelapse.circuits.attribution.eap_ig_activations import eap_ig_activations
-from timelapse.circuits.batch_memory import equal_parts, prompts_at_once
-from timelapse.circuits.graph import GraphShape
-from timelapse.circuits.intervention.exact_patching import exact
-from timelapse.circuits.model_check import graph_of
-from timelapse.circuits.scores import Means, PromptScores, Samples
-from timelapse.circuits.search.acdc import acdc
-from timelapse.circuits.search.node_ablation import node_ablation
-from timelapse.circuits.settings import Settings
-from timelapse.errors import UserError
-from timelapse.models.prompts import Prompts
-
-Method: TypeAlias = Callable[
-    [TransformerBridge, GraphShape, Sequence[Prompts], str, Settings], Iterator[PromptScores]
-]
-Kernel: TypeAlias = Callable[[TransformerBridge, GraphShape, Prompts, str, Settings], PromptScores]
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pkgutil import resolve_name
+from typing import Any, Literal
 
 
-def by_batch(kernel: Kernel) -> Method:
-    """The method that scores buckets of prompts in batches of `settings.batch` or fewer.
+@dataclass(frozen=True)
+class Method:
+    """A way to score edges.
 
-    Fewer where that many do not fit the memory.
+    Attributes:
+        name: in the config and in tables.
+        function: import path of a function (bridge, shape, buckets of prompts, corruption,
+            `MethodSettings`, metric) that yields the `PromptScores` of one batch after the other.
+        scores: what has a score: edges, or nodes as a whole, of which no circuit can be made.
+        needs: `gradients` of the metric, or passes with `ablated` edges.
+        by_position: whether it can split the scores by labelled position.
+        settings: which of `MethodSettings` it reads, besides `batch`.
+        passes: forward passes that a batch of prompts takes for one corruption, a backward pass
+            counted as two, from the settings and the `layers`, `heads` (in a layer) and `edges` of
+            the model, see `probes.registry.Work`.
+        cost: the same in words.
+        description: what a score is, as Markdown.
     """
 
-    def method(
-        bridge: TransformerBridge,
-        shape: GraphShape,
-        prompts: Sequence[Prompts],
-        corruption: str,
-        settings: Settings,
-    ) -> Iterator[PromptScores]:
-        for bucket in prompts:
-            fits = prompts_at_once(bridge, bucket.tokens.shape[1], settings.batch)
-            there = bucket.to(bridge.cfg.device)
-            for batch in there.batches(equal_parts(len(bucket), fits)):
-                yield kernel(bridge, shape, batch, corruption, replace(settings, batch=fits))
+    name: str
+    function: str
+    description: str
+    cost: str
+    passes: Callable[[Any, Any], float]
+    scores: Literal["edges", "nodes"] = "edges"
+    needs: Literal["gradients", "ablated"] = "gradients"
+    by_position: bool = True
+    settings: tuple[str, ...] = ("positions",)
 
-    return method
-
-
-METHODS: Mapping[str, Method] = {
-    "EAP": by_batch(eap),
-    "EAP-IG": by_batch(eap_ig),
-    "EAP-IG-activations": by_batch(eap_ig_activations),
-    "clean-corrupted": by_batch(clean_corrupted),
-    "node": by_batch(node),
-    "exact": exact,
-    "node-ablation": node_ablation,
-    "ACDC": acdc,
-}
+    def load(self) -> Callable[..., Any]:
+        """Import the function."""
+        return resolve_name(self.function)
 
 
-def score_edges(
-    bridge: TransformerBridge,
-    prompts: Sequence[Prompts],
-    corruptions: Sequence[str],
-    methods: Sequence[str],
-    settings: Settings,
-) -> dict[str, pa.Table]:
-    """The tables of one model: every method on every corruption.
+_EAP = "timelapse.circuits.attribution.eap"
 
-    Returns:
-        `edges` and, of the first method alone, `edge_samples`; `edges_by_position` with a row for
-        every labelled position if the settings ask for it. All without `step`; their schemas are
-        in `tables`.
+_ALL = (
+    Method(
+        "EAP",
+        f"{_EAP}:eap",
+        "edge attribution patching (Syed et al. 2023): (corrupted − clean output of the source) · "
+        "gradient at the target's input, clean run",
+        "2 forward, 1 backward",
+        lambda settings, work: 4,
+    ),
+    Method(
+        "EAP-IG",
+        f"{_EAP}:eap_ig",
+        "the gradient averaged over `ig_steps` inputs between the corrupted and the clean "
+        "embedding (Hanna et al. 2024); one step is EAP",
+        "m + 1 forward, m backward",
+        lambda settings, work: 3 * settings.ig_steps + 1,
+        settings=("ig_steps", "positions"),
+    ),
+    Method(
+        "EAP-IG-activations",
+        "timelapse.circuits.attribution.eap_ig_activations:eap_ig_activations",
+        "the gradient averaged while the source's output goes from clean to corrupted: a node's "
+        "edges sum to what patching the node does",
+        "m of each, for every source",
+        lambda settings, work: (
+            4 + 3 * (settings.ig_steps - 1) * (1 + work.layers * (work.heads + 1))
+        ),
+        settings=("ig_steps", "positions"),
+    ),
+    Method(
+        "clean-corrupted",
+        f"{_EAP}:clean_corrupted",
+        "the gradient averaged over the clean and the corrupted run",
+        "2 forward, 2 backward",
+        lambda settings, work: 6,
+    ),
+    Method(
+        "node",
+        f"{_EAP}:node",
+        "a node as a whole: its output difference · the gradient there; equals the sum of its "
+        "edges under EAP (`target` is null)",
+        "2 forward, 1 backward",
+        lambda settings, work: 4,
+        scores="nodes",
+    ),
+    Method(
+        "exact",
+        "timelapse.circuits.intervention.exact_patching:exact",
+        "the metric with that edge alone ablated (as `ablation` says), minus the metric: the "
+        "oracle",
+        "one for every edge",
+        lambda settings, work: work.edges,
+        needs="ablated",
+        by_position=False,
+        settings=("ablation",),
+    ),
+    Method(
+        "node-ablation",
+        "timelapse.circuits.search.node_ablation:node_ablation",
+        "heads and MLPs are dropped, sweeping backward and forward, while the circuit keeps 80 % "
+        "of the metric (`keep`, `ablation`); edges between the survivors by path patching (Lan et "
+        "al. 2023)",
+        "some hundred",
+        lambda settings, work: 3 * work.layers * work.heads,
+        needs="ablated",
+        by_position=False,
+        settings=("ablation", "keep"),
+    ),
+    Method(
+        "ACDC",
+        "timelapse.circuits.search.acdc:acdc",
+        "from the logits back, edges whose corruption costs less than `threshold` of the metric "
+        "are dropped (Conmy et al. 2023)",
+        "about one for every edge",
+        lambda settings, work: work.edges,
+        needs="ablated",
+        by_position=False,
+        settings=("ablation", "threshold"),
+    ),
+)
 
-    Raises:
-        UserError: a method is unknown, or the model has another graph than `GraphShape` describes.
-    """
-    for method in methods:
-        if method not in METHODS:
-            raise UserError(
-                "probes.edges.methods", method, "there is no such method", f"Use {_names()}"
-            )
-    shape = graph_of(bridge, prompts, corruptions[0])
-    edges, samples, by_position = [], [], []
-    for method in methods:
-        for corruption in corruptions:
-            means, each = Means(), Samples()
-            for found in METHODS[method](bridge, shape, prompts, corruption, settings):
-                means.add(found)
-                if method == methods[0]:
-                    each.add(found)
-            edges.append(means.edges(shape, corruption, method))
-            by_position.append(means.edges_by_position(shape, corruption, method))
-            if method == methods[0]:
-                samples.append(each.edge_samples(corruption, method))
-    return {
-        "edges": pa.concat_tables(edges),
-        "edge_samples": pa.concat_tables(samples),
-        "edges_by_position": pa.concat_tables(by_position),
-    }
+METHODS: Mapping[str, Method] = {method.name: method for method in _ALL}
+"""All methods by name."""
 
 
-def _names() -> str:
-    return ", ".join(METHODS)
+def methods_table() -> str:
+    """The methods as a Markdown table, as docs/circuits.md has it."""
+    rows = [f"| `{method.name}` | {method.description} | {method.cost} |" for method in _ALL]
+    return "\n".join(["| method | what a score is | passes per batch |", "|---|---|---|", *rows])

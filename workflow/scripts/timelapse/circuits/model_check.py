@@ -16,25 +16,35 @@ from timelapse.circuits.attribution.source_outputs import (
 )
 from timelapse.circuits.graph import GraphShape
 from timelapse.circuits.intervention.ablation import resample
-from timelapse.circuits.intervention.forward import logit_differences
+from timelapse.circuits.intervention.forward import circuit_values
 from timelapse.errors import UserError
 from timelapse.models import hooks
 from timelapse.models.hooks import Recorder
-from timelapse.models.metric_values import last_logits, logit_difference
+from timelapse.models.metric import Metric
+from timelapse.models.metric_values import last_logits
 from timelapse.models.prompts import Prompts
 
 _REMEDY = "Leave the circuit out of this model's study: attribution knows decoders whose attention "
 _REMEDY += "and MLP each read the residual stream through a norm of their own and add to it"
 
 
-def graph_of(bridge: TransformerBridge, prompts: Sequence[Prompts], corruption: str) -> GraphShape:
+def graph_of(
+    bridge: TransformerBridge, prompts: Sequence[Prompts], corruption: str, metric: Metric
+) -> GraphShape:
     """The shape of a model's graph, once it is known to be the whole graph of the model.
+
+    Args:
+        bridge: the model.
+        prompts: buckets of prompts, of which one is run.
+        corruption: the corruption of the prompts.
+        metric: what is measured of the logits.
 
     Raises:
         UserError: the model has another graph than `GraphShape` describes.
     """
     shape = graph_shape(bridge)
-    refuse_incomplete_graph(bridge, shape, prompts[0][:1].to(bridge.cfg.device), corruption)
+    one = prompts[0][:1].to(bridge.cfg.device)
+    check_graph_complete(bridge, shape, one, corruption, metric)
     return shape
 
 
@@ -61,8 +71,12 @@ def graph_shape(bridge: TransformerBridge) -> GraphShape:
     )
 
 
-def refuse_incomplete_graph(
-    bridge: TransformerBridge, shape: GraphShape, prompts: Prompts, corruption: str
+def check_graph_complete(
+    bridge: TransformerBridge,
+    shape: GraphShape,
+    prompts: Prompts,
+    corruption: str,
+    metric: Metric,
 ) -> None:
     """Check on real prompts that nothing reaches the logits past the graph; a few are enough.
 
@@ -78,7 +92,7 @@ def refuse_incomplete_graph(
     written = [*written_names(shape), last]
     targets = target_gradients(bridge, shape)
     tapped = tapped_names(targets)
-    passes = Passes.of(bridge, prompts, corruption)
+    passes = Passes.of(bridge, prompts, corruption, metric)
     corrupted = passes.corrupted(written)
     clean = passes.differentiable(entry, tapped, [*kept_names(targets), *written])
     stream = clean[last].detach()[:, -1:].to(clean.dtype)
@@ -103,8 +117,8 @@ def refuse_incomplete_graph(
         logits = last_logits(bridge, prompts.tokens)
     if _apart(stream, plain[last][:, -1:].to(clean.dtype), rounding, stream):
         raise _refusal(bridge, "its last tokens do not follow from what earlier ones leave to them")
-    measure = logit_difference(logits, prompts.answer, prompts.foils)
-    if _apart(clean.measure.detach(), measure, rounding, logits.to(clean.dtype)):
+    value = metric.value(logits, prompts.answer, prompts.foils)
+    if _apart(clean.values.detach(), value, rounding, logits.to(clean.dtype)):
         raise _refusal(bridge, "its logits are not the unembedding of its final norm alone")
 
 
@@ -124,8 +138,12 @@ def _refusal(bridge: TransformerBridge, problem: str) -> UserError:
 
 
 @torch.no_grad()
-def refuse_other_arithmetic(
-    bridge: TransformerBridge, shape: GraphShape, prompts: Sequence[Prompts], corruption: str
+def check_matches_model(
+    bridge: TransformerBridge,
+    shape: GraphShape,
+    prompts: Sequence[Prompts],
+    corruption: str,
+    metric: Metric,
 ) -> None:
     """Check on a prompt of every length that with all edges kept the clean run comes out.
 
@@ -136,10 +154,10 @@ def refuse_other_arithmetic(
     everything = torch.ones(1, len(shape.edges), dtype=torch.bool)
     for bucket in prompts:
         one = bucket[:1].to(bridge.cfg.device)
-        ablation = resample(bridge, shape, one, corruption)
-        (found,) = logit_differences(bridge, shape, one, ablation, everything)
+        reference = resample(bridge, shape, one, corruption)
+        (found,) = circuit_values(bridge, shape, one, reference, everything, metric)
         logits = last_logits(bridge, one.tokens)
-        clean = logit_difference(logits, one.answer, one.foils)
+        clean = metric.value(logits, one.answer, one.foils)
         rounding = 64 * torch.finfo(logits.dtype).eps * logits.abs().max()
         if (found - clean).abs().max() > rounding:
             raise UserError(

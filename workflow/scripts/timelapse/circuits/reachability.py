@@ -133,7 +133,16 @@ class Wiring:
 
     def on_paths(self, kept: Mask) -> Mask:
         """The kept edges that lie on a path from the input to the logits over kept edges."""
-        fed = self.fed(kept)
+        return self._leading_on(kept, self.fed(kept))
+
+    def leading_on(self, kept: Mask) -> Mask:
+        """The kept edges from which a path leads on to the logits over kept edges.
+
+        What else is kept has no effect on the logits.
+        """
+        return self._leading_on(kept, np.ones((*kept.shape[:-1], len(self.shape.sources)), bool))
+
+    def _leading_on(self, kept: Mask, fed: Bool[np.ndarray, "*circuit source"]) -> Mask:
         useful = np.zeros_like(fed)
         paths = np.empty_like(kept)
         for stage in reversed(self.stages):

@@ -22,7 +22,7 @@ OTHER = "(other)"
 
 @dataclass(frozen=True)
 class PromptScores:
-    """What corrupting an edge does to the logit difference of every prompt of a batch.
+    """What corrupting an edge does to the metric of every prompt of a batch.
 
     Attributes:
         rows: the prompts' rows in the dataset.
@@ -37,10 +37,10 @@ class PromptScores:
     by_position: Mapping[str, Float[Tensor, "edge batch"]] = field(default_factory=dict)
 
 
-class Means:
+class MeanScores:
     """Collects the mean scores of one method and one corruption over all prompts.
 
-    Every prompt has the same weight. A prompt without some label counts as nought there, so that
+    Every prompt has the same weight. A prompt without some label counts as zero there, so that
     the means by position sum to the mean.
     """
 
@@ -48,18 +48,18 @@ class Means:
         self._whole: RunningMean | None = None
         self._parts: dict[str, RunningMean] = {}
 
-    def add(self, found: PromptScores) -> None:
+    def add(self, batch: PromptScores) -> None:
         """Take in the scores of a batch of prompts."""
-        n_scores = len(found.scores)
+        n_scores = len(batch.scores)
         if self._whole is None:
             self._whole = RunningMean(n_scores)
-        for label in found.by_position:
+        for label in batch.by_position:
             if label not in self._parts:
                 self._parts[label] = RunningMean(n_scores)
                 self._parts[label].add(torch.zeros(n_scores, self._whole.count))
         for label, mean in self._parts.items():
-            mean.add(found.by_position.get(label, torch.zeros_like(found.scores)))
-        self._whole.add(found.scores)
+            mean.add(batch.by_position.get(label, torch.zeros_like(batch.scores)))
+        self._whole.add(batch.scores)
 
     def edges(self, shape: GraphShape, corruption: str, method: str) -> pa.Table:
         """`tables.EDGES` without `step`: a row for every edge, or node with `target` null.
@@ -87,17 +87,17 @@ class Means:
         return pa.concat_tables(tables)
 
 
-class Samples:
+class ScoresByPrompt:
     """Collects the scores of one method and one corruption prompt by prompt."""
 
     def __init__(self) -> None:
         self._rows: list[Int[np.ndarray, batch]] = []
         self._scores: list[Float[np.ndarray, "batch edge"]] = []
 
-    def add(self, found: PromptScores) -> None:
+    def add(self, batch: PromptScores) -> None:
         """Take in the scores of a batch of prompts."""
-        self._rows.append(found.rows)
-        self._scores.append(found.scores.detach().T.float().cpu().numpy())
+        self._rows.append(batch.rows)
+        self._scores.append(batch.scores.detach().T.float().cpu().numpy())
 
     def edge_samples(self, corruption: str, method: str) -> pa.Table:
         """`tables.EDGE_SAMPLES` without `step`: a row for every prompt, in the dataset's order."""

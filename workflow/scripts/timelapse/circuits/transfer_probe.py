@@ -7,13 +7,20 @@ from pathlib import Path
 import pyarrow as pa
 from transformer_lens.model_bridge import TransformerBridge
 
-from timelapse.circuits.cross_checkpoint import Guest, Place, guests, halved, transfer, visiting
+from timelapse.circuits.cross_checkpoint import (
+    EvaluationSite,
+    SourceCircuit,
+    circuits_for,
+    cross_faithfulness,
+    source_circuits,
+    split_half_circuits,
+)
 from timelapse.circuits.edge_samples import EdgeSamples
 from timelapse.circuits.graph import GraphShape
 from timelapse.circuits.head_transplant import transplants
-from timelapse.circuits.model_check import graph_of, refuse_other_arithmetic
+from timelapse.circuits.model_check import check_matches_model, graph_of
 from timelapse.circuits.score_tables import ScoredEdges
-from timelapse.circuits.settings import Settings
+from timelapse.models.metric import Metric
 from timelapse.models.prompts import Prompts
 from timelapse.probes.registry import Comparison
 
@@ -33,7 +40,7 @@ class TransferInputs:
     first: TransformerBridge
     first_step: int
     shape: GraphShape
-    circuits: Sequence[Guest]
+    circuits: Sequence[SourceCircuit]
     samples: EdgeSamples
 
 
@@ -65,7 +72,7 @@ def read_circuits(
     }
     shape = edges[task].shape
     samples = EdgeSamples.open(inputs[task, "edge_samples"], method, len(shape.edges))
-    circuits = guests(edges, compared, task, method, settings.edges)
+    circuits = source_circuits(edges, compared, task, method, settings.edges)
     return TransferInputs(bridge, step, shape, circuits, samples)
 
 
@@ -75,6 +82,7 @@ def measure_transfer(
     batch_size: int,
     corruptions: Sequence[str],
     settings: Comparison,
+    metric: Metric,
     step: int,
     task: str,
     seed: int,
@@ -86,30 +94,31 @@ def measure_transfer(
         bridge: the checkpoint.
         prompts: buckets of prompts, other ones than the circuits are from.
         batch_size: prompts run at a time.
-        corruptions: the schemes that corrupt the prompts.
+        corruptions: the names of the corruptions.
         settings: how large the circuits of halves are, and how many.
+        metric: what circuits are to keep.
         step: of the checkpoint.
         task: the task that the prompts are of.
         seed: of the study.
         prepared: what `read_circuits` returned.
 
     Returns:
-        `tables.COMPARISON`; see `transfer` and `transplants`.
+        `tables.COMPARISON`; see `cross_faithfulness` and `transplants`.
 
     Raises:
         UserError: the model has another graph than the circuits, or rounds otherwise than where the
             edges were scored.
     """
     shape = prepared.shape
-    graph_of(bridge, prompts, corruptions[0])
-    refuse_other_arithmetic(bridge, shape, prompts, corruptions[0])
+    graph_of(bridge, prompts, corruptions[0], metric)
+    check_matches_model(bridge, shape, prompts, corruptions[0], metric)
     here, first = (
-        Place(at, task, prompts, corruptions, settings.resamples, seed)
+        EvaluationSite(at, task, prompts, corruptions, metric, settings.resamples, seed)
         for at in (step, prepared.first_step)
     )
-    halves = halved(prepared.samples, here, shape, settings.edges, settings.splits)
-    visitors = visiting(prepared.circuits, here, first.step)
-    tables = [transfer(bridge, shape, here, visitors, halves, Settings(batch=batch_size))]
+    halves = split_half_circuits(prepared.samples, here, shape, settings.edges, settings.splits)
+    circuits = circuits_for(prepared.circuits, here, first.step)
+    tables = [cross_faithfulness(bridge, shape, here, circuits, halves, batch_size)]
     if step != first.step:
         tables += [
             transplants(prepared.first, bridge, step, shape, first, batch_size),

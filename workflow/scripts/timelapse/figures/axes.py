@@ -1,8 +1,9 @@
-"""What every renderer offers: a figure that shows one step after the other. Stage: figures."""
+"""What the frames of a film are drawn with, and ticks that carry names."""
 
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -10,15 +11,22 @@ from timelapse.figures import style
 
 
 @runtime_checkable
-class Drawing(Protocol):
+class FilmDrawing(Protocol):
     """An open figure over the steps of one table, whose artists are updated in place.
 
     What `show` leaves must depend on the index alone, so that a picture is the same whether it is
     drawn by itself or within a film.
+
+    Attributes:
+        figure: the figure; everything but `changing` stays as it is when it is opened.
+        steps: the steps that can be shown, ascending.
+        changing: the artists that `show` updates. They are drawn over all others, by their zorder
+            and in this order.
     """
 
     figure: Figure
     steps: tuple[int, ...]
+    changing: Sequence[Artist]
 
     def show(self, index: int) -> None:
         """Bring the artists to the step number `index` of `steps`."""

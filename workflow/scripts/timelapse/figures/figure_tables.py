@@ -1,13 +1,8 @@
-"""Probe tables as the figures read them: checked, joined over the steps, laid out as arrays.
+"""Tables of results as figures read them: checked, joined over their files, laid out as arrays."""
 
-Stage: figures. Every file is read once; a file that cannot be used is named in the error.
-"""
-
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -16,28 +11,81 @@ from jaxtyping import Float, Int
 
 from timelapse.errors import UserError
 from timelapse.files.parquet import REBUILD, read
-from timelapse.steps import PART
+from timelapse.tables import SCHEMAS
 
-if TYPE_CHECKING:
-    from timelapse.figures.films.plots import Key
+Key = str | int | float | bool
+"""What a column of keys can hold."""
 
 Label = str | int | float
 
 
-def read_tables(paths: Sequence[Path], schema: pa.Schema) -> pa.Table:
-    """One table of all files, strings dictionary-encoded.
+class InputTables:
+    """The table files that a figure is given, by task and table; each is read when it is asked for.
 
-    Raises:
-        UserError: no file is given, or one is missing, unreadable, empty, or lacks a column.
+    Attributes:
+        tasks: in the order in which they come.
     """
-    if not paths:
-        raise UserError("figures", "", "no table was given to draw", "Name at least one table")
-    return pa.concat_tables(
-        [read(path, schema) for path in paths], promote_options="default"
-    ).unify_dictionaries()
+
+    def __init__(self, paths: Iterable[Path], steps: Collection[int] | None = None) -> None:
+        """
+        Args:
+            paths: files {task}/{table}/{part}.parquet or {task}/{table}.parquet, in any folder.
+            steps: the steps that are shown: rows of others, which lie in the same parts, are left
+                out. All if None.
+        """
+        self._paths: dict[tuple[str, str], list[Path]] = {}
+        self._steps = None if steps is None else pa.array(sorted(steps), pa.int32())
+        for path in paths:
+            file = path.with_suffix("") if path.stem in SCHEMAS else path.parent
+            self._paths.setdefault((file.parent.name, file.name), []).append(path)
+        self.tasks = tuple(dict.fromkeys(task for task, _ in self._paths))
+
+    def has(self, task: str, name: str) -> bool:
+        """Whether such a table was given."""
+        return (task, name) in self._paths
+
+    def table(self, task: str, name: str) -> pa.Table:
+        """The rows of all files of a table, strings dictionary-encoded.
+
+        Args:
+            task: whose table.
+            name: of the table, as in `tables.SCHEMAS`.
+
+        Raises:
+            UserError: it was not given; a file is missing, unreadable, empty or lacks a column; or
+                no file has a row of the steps that are shown.
+        """
+        joined = pa.concat_tables(
+            [read(path, SCHEMAS[name]) for path in self._files(task, name)],
+            promote_options="default",
+        ).unify_dictionaries()
+        if self._steps is None or "step" not in joined.column_names:
+            return joined
+        shown = joined.filter(pc.is_in(joined["step"], self._steps))
+        if not len(shown):
+            steps = ", ".join(map(str, self._steps.to_pylist()))
+            raise UserError(
+                self.source(task, name),
+                "step",
+                f"no table of step {steps}",
+                "Measure this checkpoint first",
+            )
+        return shown
+
+    def source(self, task: str, name: str) -> Path:
+        """The table's folder, or its one file, for messages."""
+        first = self._files(task, name)[0]
+        return first if first.stem == name else first.parent
+
+    def _files(self, task: str, name: str) -> list[Path]:
+        if (task, name) not in self._paths:
+            raise UserError(
+                "figures", name, f"no such table of {task} was given", "Measure it first"
+            )
+        return self._paths[task, name]
 
 
-def where(table: pa.Table, conditions: "Mapping[str, Key]", source: str | Path) -> pa.Table:
+def where(table: pa.Table, conditions: Mapping[str, Key], source: str | Path) -> pa.Table:
     """The rows in which every named column has the given value.
 
     Raises:
@@ -128,53 +176,3 @@ def _axis(column: pa.ChunkedArray) -> tuple[tuple[Label, ...], Int[np.ndarray, "
     rank = np.empty_like(order)
     rank[order] = np.arange(len(order))
     return tuple(names[at] for at in order), rank[codes]
-
-
-def _is_part(path: Path) -> bool:
-    """Whether a file is called after the steps that it holds."""
-    return re.fullmatch(f"(step-)?{PART}", path.stem) is not None
-
-
-class Given:
-    """Files as the workflow names them, each read when it is first asked for.
-
-    Attributes:
-        tasks: in the order in which they come.
-    """
-
-    def __init__(self, paths: Iterable[Path]) -> None:
-        """
-        Args:
-            paths: {task}/{table}/{part}.parquet or {task}/{table}.parquet, in any folder.
-        """
-        self._paths: dict[tuple[str, str], list[Path]] = {}
-        for path in paths:
-            of_part = _is_part(path)
-            name = path.parent.name if of_part else path.name
-            task = path.parents[1].name if of_part else path.parent.name
-            self._paths.setdefault((task, name), []).append(path)
-        self.tasks = tuple(dict.fromkeys(task for task, _ in self._paths))
-
-    def has(self, task: str, name: str) -> bool:
-        """Whether there is such a table."""
-        return (task, name) in self._paths
-
-    def table(self, task: str, name: str, schema: pa.Schema) -> pa.Table:
-        """All rows of a probe's folder, or of one file.
-
-        Raises:
-            UserError: it was not given, or a file cannot be used.
-        """
-        return read_tables(self._files(task, name), schema)
-
-    def source(self, task: str, name: str) -> Path:
-        """The folder or file, for messages."""
-        first = self._files(task, name)[0]
-        return first.parent if _is_part(first) else first
-
-    def _files(self, task: str, name: str) -> list[Path]:
-        if (task, name) not in self._paths:
-            raise UserError(
-                "figures", name, f"no such table of {task} was given", "Measure it first"
-            )
-        return self._paths[task, name]

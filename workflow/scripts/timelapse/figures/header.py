@@ -1,6 +1,6 @@
 """The head of every frame: what is shown, where it comes from, and how far training has come.
 
-Stage: figures. At the right a small timeline of the win rate marks the frame's checkpoint.
+At the right a small timeline of the win rate marks the frame's checkpoint.
 """
 
 from collections.abc import Sequence
@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 from jaxtyping import Float, Int
+from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
@@ -35,7 +36,7 @@ class WinRateSeries:
         names = ("step", "win_rate", "ci_low", "ci_high")
         return cls(*(table[name].to_numpy() for name in names))
 
-    def refuse_missing(self, steps: Sequence[int], source: str | Path) -> None:
+    def check_steps(self, steps: Sequence[int], source: str | Path) -> None:
         """Check that the win rate of every step is known.
 
         Raises:
@@ -67,7 +68,11 @@ def write_heading(figure: Figure, title: str, caption: str, room: float) -> Text
 
 
 class Header:
-    """Title, caption and timeline of a figure; `show` moves it to another step."""
+    """Title, caption and timeline of a figure; `show` moves it to another step.
+
+    Attributes:
+        changing: the artists that `show` updates.
+    """
 
     def __init__(
         self, figure: Figure, title: str, names: Sequence[str], rates: WinRateSeries
@@ -107,6 +112,7 @@ class Header:
         axes.set_yticks([0, 1], ["0 %", "100 %"])
         axes.tick_params(labelsize=style.SMALL - 1, length=2, pad=2, colors=style.MUTED)
         axes.set_title("win rate", size=style.SMALL, color=style.MUTED, pad=1)
+        self.changing: Sequence[Artist] = (self._caption, self._dot)
 
     def show(self, step: int) -> None:
         """Name the step and its win rate, and move the mark on the timeline."""

@@ -1,4 +1,4 @@
-"""The look of every figure: sizes, fonts, colours. Stage: figures.
+"""The look of every figure: sizes, fonts, colours.
 
 Colours are Okabe and Ito's, which colour-blind readers tell apart. Wherever colour stands for a
 sign, blue speaks for the answer and orange or red against it.
@@ -43,7 +43,8 @@ AMOUNT = matplotlib.colormaps["Blues"]
 
 TITLE, CAPTION, LABEL, TICK, SMALL, SMALLEST = 16.0, 12.0, 12.0, 11.0, 9.5, 6.5
 
-Z95 = 1.96
+LUMINANCE = np.array([0.299, 0.587, 0.114])
+"""How bright red, green and blue are."""
 
 EMS_PER_CHARACTER = 0.58
 """Width of an average character, a little generous."""
@@ -105,7 +106,7 @@ def tint(color: str, strength: float) -> str:
 
 def ink_on(color: str) -> str:
     """The colour of text that is legible on a fill."""
-    return INK if np.dot(to_rgb(color), (0.299, 0.587, 0.114)) > 0.45 else "white"
+    return INK if np.dot(to_rgb(color), LUMINANCE) > 0.45 else "white"
 
 
 def limits(low: np.ndarray, high: np.ndarray, pad: float = 0.06) -> tuple[float, float]:
@@ -144,7 +145,14 @@ def legend_above(axes: Axes, handles: Sequence[Artist]) -> None:
 
 
 def footnote(figure: Figure, words: str, left: float, up: float = 0.25) -> None:
-    """A small line of words at the foot of a figure, at a place in inches; shrunk until it fits."""
+    """Write a small line at the foot of a figure, shrunk until it fits.
+
+    Args:
+        figure: the figure.
+        words: the line.
+        left: where it begins, in inches from the left edge.
+        up: the middle of its height, in inches from the lower edge.
+    """
     width, height = figure.get_size_inches()
     text = figure.text(left / width, up / height, words, size=SMALL, color=MUTED, va="center")
     fit(text, width - left - MARGIN)

@@ -58,6 +58,24 @@ def mistake(problem: str, remedy: str) -> PydanticCustomError:
     return PydanticCustomError("mistake", "{problem}. {remedy}", words)
 
 
+def check_one_key(settings: StrictModel, rule: str) -> None:
+    """Check that of keys that exclude each other one is given.
+
+    Raises:
+        PydanticCustomError: none, or several.
+    """
+    given = [key for key in type(settings).model_fields if getattr(settings, key) is not None]
+    known = ", ".join(type(settings).model_fields)
+    if not given:
+        raise mistake(f"none of the keys is given, {rule}", f"Give one of: {known}")
+    if len(given) > 1:
+        raise mistake(
+            f"{' and '.join(given)} are given together, {rule}",
+            f"Keep one; in a config that extends another, null takes away what is there "
+            f"(`{given[-1]}: null`)",
+        )
+
+
 class Unique:
     """Annotates a tuple in which nothing stands twice; a document's list is a model's tuple."""
 
@@ -90,6 +108,9 @@ Name = Annotated[
     ),
 ]
 """A name that becomes part of paths and wildcards."""
+
+Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
+"""What random numbers are drawn from."""
 
 
 def validate(

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 
-from timelapse.activations.source import Source
+from timelapse.activations.source import ActivationSource
 from timelapse.models.prompts import Prompts
 from timelapse.probes.attention_patterns import (
     Patterns,
@@ -22,13 +22,15 @@ from timelapse.probes.attention_patterns import (
 from timelapse.probes.registry import AttentionSettings
 from timelapse.running_mean import RunningMean
 from timelapse.seeds import generator
-from timelapse.tables import ATTENTION, ATTENTION_CHANGE
+from timelapse.stats import bootstrap_interval, resampling_weights
+from timelapse.tables import ATTENTION, ATTENTION_CHANGE, without_step
 
-LastAttention = Float[Tensor, "layer head batch key"]
+LastAttention = Float[Tensor, "layer head _ _"]
+"""Attention from the last position, [layer, head, batch, key]; keys differ between buckets."""
 
 
 def first_attention(
-    bridge: TransformerBridge, source: Source, prompts: Sequence[Prompts], batch_size: int
+    bridge: TransformerBridge, source: ActivationSource, prompts: Sequence[Prompts], batch_size: int
 ) -> list[LastAttention]:
     """The attention from the last position that a run's later checkpoints are compared with.
 
@@ -50,7 +52,7 @@ def first_attention(
 
 def attention(
     bridge: TransformerBridge,
-    source: Source,
+    source: ActivationSource,
     prompts: Sequence[Prompts],
     batch_size: int,
     settings: AttentionSettings,
@@ -103,7 +105,16 @@ def from_last(patterns: Patterns) -> LastAttention:
 def moved(
     before: Sequence[LastAttention], now: Sequence[LastAttention]
 ) -> Float[Tensor, "layer head prompt"]:
-    """The change of every head on every prompt, from batches of the same prompts."""
+    """How far the attention of every head has moved on every prompt.
+
+    Args:
+        before: at one checkpoint, batch by batch.
+        now: at another, for the same batches.
+
+    Returns:
+        The share of the attention that lies on other keys: half the sum of the absolute
+        differences, between 0 and 1.
+    """
     return torch.cat(
         [(b.double() - a.double()).abs().sum(-1) / 2 for a, b in zip(before, now, strict=True)], -1
     )
@@ -114,35 +125,33 @@ def attention_change(
 ) -> pa.Table:
     """Rank the heads by their mean change, with bootstrap intervals over prompts.
 
-    The interval is the percentile bootstrap's at 95 % (Efron 1979, Annals of Statistics 7). Prompts
-    are drawn once for all heads, so that heads are compared on the same prompts.
+    Prompts are drawn once for all heads, so that heads are compared on the same prompts.
 
     Args:
-        change: of every head on every prompt.
+        change: of every head on every prompt, as `moved` gives it.
         resamples: how often the prompts are drawn anew.
         random: draws them.
 
     Returns:
-        `tables.ATTENTION_CHANGE` without `step`; rank 1 has changed most.
+        `tables.ATTENTION_CHANGE` without `step`: shares of the attention; rank 1 has changed most.
+        Intervals as in `stats.bootstrap_interval`.
     """
     n_layers, n_heads, n = change.shape
-    each = change.flatten(0, 1).numpy()
-    weights = random.multinomial(n, np.full(n, 1 / n), size=resamples) / n
-    low, high = np.quantile(each @ weights.T, [0.025, 0.975], axis=1)
-    value = each.mean(1)
-    rank = np.empty(len(value), dtype=np.int32)
-    rank[np.argsort(-value, kind="stable")] = np.arange(1, len(value) + 1)
+    weights = resampling_weights(n, resamples, random)
+    interval = bootstrap_interval(weights @ change.flatten(0, 1).numpy().T)
+    rank = np.empty(len(interval.value), dtype=np.int32)
+    rank[np.argsort(-interval.value, kind="stable")] = np.arange(1, len(rank) + 1)
     layers, heads = np.array(list(product(range(n_layers), range(n_heads)))).T
     return pa.table(
         {
             "layer": layers,
             "head": heads,
-            "value": value.astype(np.float32),
-            "ci_low": low.astype(np.float32),
-            "ci_high": high.astype(np.float32),
+            "value": interval.value.astype(np.float32),
+            "ci_low": interval.low.astype(np.float32),
+            "ci_high": interval.high.astype(np.float32),
             "rank": rank,
         },
-        schema=ATTENTION_CHANGE.remove(ATTENTION_CHANGE.get_field_index("step")),
+        schema=without_step(ATTENTION_CHANGE),
     )
 
 
@@ -167,7 +176,7 @@ class LabelledAttention:
             if (index[k] <= index[q]).any():
                 self._possible.add((query, key))
         for label, at in prompts.positions.items():
-            self._depth.setdefault(label, RunningMean(1)).add(at[None])
+            self._depth.setdefault(label, RunningMean(1)).add(at[None].double())
 
     def table(self) -> pa.Table:
         """`tables.ATTENTION` without `step`; labels in the order of their mean position.
@@ -191,5 +200,5 @@ class LabelledAttention:
                 "value": torch.stack([m.mean for m in means], 1).flatten().float().numpy(),
                 "std_error": torch.stack([m.std_error for m in means], 1).flatten().float().numpy(),
             },
-            schema=ATTENTION.remove(ATTENTION.get_field_index("step")),
+            schema=without_step(ATTENTION),
         )

@@ -13,11 +13,11 @@ from torch import Tensor
 from transformer_lens.config import TransformerBridgeConfig
 from transformer_lens.model_bridge import TransformerBridge
 
-from timelapse.activations.source import ActivationSpec, Source
+from timelapse.activations.source import ActivationSource, ActivationSpec
 from timelapse.errors import UserError
 from timelapse.models import hooks
 from timelapse.models.prompts import Prompts
-from timelapse.tables import ATTENTION_PATTERN
+from timelapse.tables import ATTENTION_PATTERN, without_step
 from timelapse.tasks.dataset import read_dataset
 
 Patterns = Float[Tensor, "layer head batch query key"]
@@ -29,7 +29,7 @@ def needs(config: TransformerBridgeConfig) -> tuple[ActivationSpec, ...]:
 
 
 def each_pattern(
-    bridge: TransformerBridge, source: Source, prompts: Sequence[Prompts], batch_size: int
+    bridge: TransformerBridge, source: ActivationSource, prompts: Sequence[Prompts], batch_size: int
 ) -> Iterator[tuple[Prompts, Patterns]]:
     """Read the patterns of the clean prompts, at most `batch_size` at a time."""
     for bucket in prompts:
@@ -39,7 +39,7 @@ def each_pattern(
             yield batch, torch.stack(layers).transpose(1, 2)
 
 
-SCHEMA = ATTENTION_PATTERN.remove(ATTENTION_PATTERN.get_field_index("step"))
+SCHEMA = without_step(ATTENTION_PATTERN)
 _NAME = re.compile(r"a(\d+)\.h(\d+)")
 
 

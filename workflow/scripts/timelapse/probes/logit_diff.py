@@ -1,10 +1,12 @@
 """Where the logit difference comes from: the residual stream, its layers and its heads.
 
 The scale of the final norm is frozen at each prompt's own value. What is left of the readout is a
-direction in the residual stream: the answer's unembedding less the mean of the foils', taken back
-through the norm's weight and centring. A contribution is the product of a component's output at the
-last position with that direction. The biases of the norm and of the unembedding belong to no
-component: the last value of the stream plus `readout_constant` is the logit difference.
+direction in the residual stream: the metric's, for the logit difference the answer's unembedding
+minus the mean of the foils', taken back through the norm's weight and centring. A contribution is
+the product of a component's output at the last position with that direction. The biases of the norm
+and of the unembedding belong to no component: the last value of the stream plus `readout_constant`
+is the metric. It is direct logit attribution (Elhage et al. 2021, "A mathematical framework for
+transformer circuits"), for the stream as it grows, for layers and for heads.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,14 +19,15 @@ from torch import Tensor
 from transformer_lens.config import TransformerBridgeConfig
 from transformer_lens.model_bridge import TransformerBridge
 
-from timelapse.activations.source import ActivationSpec, Source
+from timelapse.activations.source import ActivationSource, ActivationSpec
 from timelapse.errors import UserError
 from timelapse.models import hooks
-from timelapse.models.metric_values import logit_difference
+from timelapse.models.metric import LOGIT_DIFF, Metric
 from timelapse.models.norms import Norm
 from timelapse.models.prompts import Prompts
 from timelapse.running_mean import RunningMean
-from timelapse.tables import LOGIT_DIFF
+from timelapse.tables import LOGIT_DIFF as SCHEMA
+from timelapse.tables import without_step
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,13 @@ class Component:
 
 
 def components(n_layers: int, n_heads: int, parallel: bool) -> tuple[Component, ...]:
-    """All rows in their order; blocks whose attention and MLP run in parallel have no middle."""
+    """All rows of the table in their order.
+
+    Args:
+        n_layers: of the model.
+        n_heads: in each layer.
+        parallel: whether attention and MLP run in parallel: such blocks have no middle.
+    """
     layers = range(n_layers)
     return (
         Component("stream", "input", 0.0),
@@ -83,9 +92,13 @@ def needs(config: TransformerBridgeConfig) -> list[ActivationSpec]:
 
 
 def logit_diff(
-    bridge: TransformerBridge, source: Source, prompts: Sequence[Prompts], batch_size: int
+    bridge: TransformerBridge,
+    source: ActivationSource,
+    prompts: Sequence[Prompts],
+    batch_size: int,
+    metric: Metric = LOGIT_DIFF,
 ) -> pa.Table:
-    """Decompose the logit difference of the answer three ways: means over all prompts.
+    """Decompose the logit difference, or another linear metric, three ways.
 
     `layer` adds up to the last value of `stream`; the heads of a layer with its bias (that of the
     attention's output projection) add up to the attention's value in `layer`.
@@ -95,20 +108,22 @@ def logit_diff(
         source: gives its activations, see `needs`.
         prompts: buckets of prompts; every prompt has the same weight.
         batch_size: prompts taken at a time.
+        metric: what is decomposed, linear in the logits.
 
     Returns:
-        `tables.LOGIT_DIFF` without `step`.
+        `tables.LOGIT_DIFF` without `step`: means over all prompts, in the metric's unit.
 
     Raises:
-        UserError: the model's logits are not the final norm and the unembedding of its stream, or
-            an attention is not the sum of its heads.
+        UserError: the metric is not linear, the model's logits are not the unembedded final norm
+            of its stream, or an attention is not the sum of its heads.
     """
+    metric.check_linear("the logit_diff probe")
     config = bridge.cfg
     rows = components(config.n_layers, config.n_heads, bool(config.parallel_attn_mlp))
     values = RunningMean(len(rows))
     for bucket in prompts:
         for batch in bucket.to(config.device).batches(batch_size):
-            values.add(_contributions(bridge, source, batch))
+            values.add(_contributions(bridge, source, batch, metric))
     return pa.table(
         {
             "decomposition": [row.decomposition for row in rows],
@@ -118,21 +133,21 @@ def logit_diff(
             "value": values.mean.float().numpy(),
             "std_error": values.std_error.float().numpy(),
         },
-        schema=LOGIT_DIFF.remove(LOGIT_DIFF.get_field_index("step")),
+        schema=without_step(SCHEMA),
     )
 
 
 @torch.no_grad()
 def _contributions(
-    bridge: TransformerBridge, source: Source, prompts: Prompts
+    bridge: TransformerBridge, source: ActivationSource, prompts: Prompts, metric: Metric
 ) -> Float[Tensor, "component batch"]:
-    """What every component adds to each prompt's logit difference."""
+    """What every component adds to each prompt's metric."""
     recorded = source(prompts)
     logits = recorded[hooks.LOGITS]
-    measured = logit_difference(logits[:, -1], prompts.answer, prompts.foils)
+    measured = metric.value(logits[:, -1], prompts.answer, prompts.foils)
     dtype = measured.dtype
     last = {name: activation[:, -1].to(dtype) for name, activation in recorded.items()}
-    readout = _readout(bridge, prompts, dtype)
+    readout = metric.direction(bridge, prompts.answer, prompts.foils).to(dtype)
     direction = Norm.of(bridge.ln_final, dtype).frozen_pullback(readout, last[hooks.FINAL_SCALE])
     by_stream = torch.stack([(last[name] * direction).sum(-1) for name in _stream(bridge.cfg)])
     by_layer = torch.stack([(last[name] * direction).sum(-1) for name in _outputs(bridge.cfg)])
@@ -140,7 +155,9 @@ def _contributions(
         [_heads(bridge, layer, last, direction) for layer in range(bridge.cfg.n_layers)]
     )
     rounding = 64 * torch.finfo(source.dtype).eps * (1 + by_layer.abs().sum(0))
-    if ((by_stream[-1] + readout_constant(bridge, prompts) - measured).abs() > rounding).any():
+    if (
+        (by_stream[-1] + readout_constant(bridge, prompts, metric) - measured).abs() > rounding
+    ).any():
         raise _refusal(bridge, "its logits are not the unembedded final norm of its stream")
     if ((by_head.sum(1) - by_layer[1::2]).abs() > rounding).any():
         raise _refusal(bridge, "an attention's output is not the sum of its heads and a bias")
@@ -164,24 +181,16 @@ def _outputs(config: TransformerBridgeConfig) -> list[str]:
     return [hooks.resid_pre(0), *added]
 
 
-def readout_constant(bridge: TransformerBridge, prompts: Prompts) -> Float[Tensor, "batch"]:
-    """What the biases of the final norm and the unembedding add to the logit difference."""
+def readout_constant(
+    bridge: TransformerBridge, prompts: Prompts, metric: Metric = LOGIT_DIFF
+) -> Float[Tensor, "batch"]:
+    """What the biases of the final norm and the unembedding add to a linear metric, per prompt."""
     dtype = torch.promote_types(bridge.W_U.dtype, torch.float32)
-    bias = bridge.b_U.to(dtype)
-    constant = bias[prompts.answer] - bias[prompts.foils].mean(-1)
+    constant = metric.offset(bridge, prompts.answer, prompts.foils)
     from_norm = Norm.of(bridge.ln_final, dtype).bias
     if from_norm is None:
         return constant
-    return constant + _readout(bridge, prompts, dtype) @ from_norm
-
-
-def _readout(
-    bridge: TransformerBridge, prompts: Prompts, dtype: torch.dtype
-) -> Float[Tensor, "batch d_model"]:
-    """The answer's unembedding less the mean of the foils'."""
-    unembedding = bridge.W_U.detach().T
-    answer, foils = unembedding[prompts.answer].to(dtype), unembedding[prompts.foils].to(dtype)
-    return answer - foils.mean(1)
+    return constant + metric.direction(bridge, prompts.answer, prompts.foils) @ from_norm
 
 
 def _heads(

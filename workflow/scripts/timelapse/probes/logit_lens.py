@@ -16,78 +16,84 @@ from transformer_lens.config import TransformerBridgeConfig
 from transformer_lens.model_bridge import TransformerBridge
 from transformer_lens.tools.analysis.logit_lens import logit_readout
 
-from timelapse.activations.source import ActivationSpec, Source
+from timelapse.activations.source import ActivationSource, ActivationSpec
 from timelapse.errors import UserError
 from timelapse.models import hooks
 from timelapse.models.prompts import Prompts
 from timelapse.running_mean import RunningMean
-from timelapse.tables import LOGIT_LENS, LOGIT_LENS_TOP
+from timelapse.tables import LOGIT_LENS, LOGIT_LENS_TOP, without_step
 
 TOKENS = ("answer", "foil")
 MEASURES = ("rank", "probability")
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where the lens looks: before the layer `layer`, or after the last if it is n_layers."""
+class StreamPoint:
+    """Where the lens reads the residual stream.
+
+    Attributes:
+        name: as in the table's column `place`.
+        layer: the layer before which it lies; n_layers is after the last.
+        hook: the bridge's name of the stream there.
+    """
 
     name: str
     layer: int
     hook: str
 
 
-def places(n_layers: int) -> tuple[Place, ...]:
+def stream_points(n_layers: int) -> tuple[StreamPoint, ...]:
     """`input`, `pre1`, ... `final`: the names of the `stream` in the logit-difference table."""
     return (
         *(
-            Place(f"pre{layer}" if layer else "input", layer, hooks.resid_pre(layer))
+            StreamPoint(f"pre{layer}" if layer else "input", layer, hooks.resid_pre(layer))
             for layer in range(n_layers)
         ),
-        Place("final", n_layers, hooks.resid_post(n_layers - 1)),
+        StreamPoint("final", n_layers, hooks.resid_post(n_layers - 1)),
     )
 
 
 def needs(config: TransformerBridgeConfig) -> tuple[ActivationSpec, ...]:
     """What `logit_lens` reads."""
-    return tuple(ActivationSpec(place.hook, "end") for place in places(config.n_layers))
+    return tuple(ActivationSpec(point.hook, "end") for point in stream_points(config.n_layers))
 
 
 def logit_lens(
     bridge: TransformerBridge,
-    source: Source,
+    source: ActivationSource,
     prompts: Sequence[Prompts],
     batch_size: int,
     top: int,
 ) -> dict[str, pa.Table]:
-    """Read the answer, its foils and the likeliest tokens at every place of the stream.
+    """Read the answer, its foils and the likeliest tokens before every layer and at the end.
 
     Args:
         bridge: the model.
         source: gives its `needs`.
         prompts: buckets of prompts; every prompt has the same weight.
         batch_size: prompts run at a time.
-        top: how many of the likeliest tokens of a place are kept.
+        top: how many of the likeliest tokens of a layer are kept.
 
     Returns:
         `logit_lens`: `tables.LOGIT_LENS` without `step`. Means over the prompts of the rank (1 is
         the likeliest of the whole vocabulary) and the probability of the answer, and of the
         prompt's mean over its foils.
         `logit_lens_top`: `tables.LOGIT_LENS_TOP` without `step`. The tokens with the largest mean
-        probability at each place, the largest first, with the share of prompts for which the token
+        probability at each point, the largest first, with the share of prompts for which the token
         is the likeliest.
 
     Raises:
         UserError: the model's logits are not the unembedded final norm of its stream.
     """
-    looked = places(bridge.cfg.n_layers)
-    means = RunningMean(len(looked) * len(TOKENS) * len(MEASURES))
-    vocabulary = torch.zeros(2, len(looked), bridge.W_U.shape[1], dtype=torch.float64)
+    points = stream_points(bridge.cfg.n_layers)
+    means = RunningMean(len(points) * len(TOKENS) * len(MEASURES))
+    vocabulary = torch.zeros(2, len(points), bridge.W_U.shape[1], dtype=torch.float64)
     for bucket in prompts:
         for batch in bucket.to(bridge.cfg.device).batches(batch_size):
             stream = source(batch)
             values = []
-            for number, place in enumerate(looked):
-                logits = _readout(bridge, stream[place.hook][:, -1])
+            for number, point in enumerate(points):
+                logits = _readout(bridge, stream[point.hook][:, -1])
                 probability = logits.softmax(-1)
                 values += _of_answer_and_foils(logits, probability, batch)
                 first = torch.bincount(logits.argmax(-1), minlength=logits.shape[1])
@@ -95,8 +101,8 @@ def logit_lens(
                 vocabulary[1, number] += first.cpu()
             means.add(torch.stack(values))
     return {
-        "logit_lens": _table(looked, means),
-        "logit_lens_top": _top_table(bridge, looked, vocabulary / means.count, top),
+        "logit_lens": _table(points, means),
+        "logit_lens_top": _top_table(bridge, points, vocabulary / means.count, top),
     }
 
 
@@ -128,10 +134,10 @@ def _of_answer_and_foils(
     return values
 
 
-def _table(looked: Sequence[Place], means: RunningMean) -> pa.Table:
+def _table(points: Sequence[StreamPoint], means: RunningMean) -> pa.Table:
     rows = [
-        (place.name, place.layer, token, measure)
-        for place in looked
+        (point.name, point.layer, token, measure)
+        for point in points
         for token in TOKENS
         for measure in MEASURES
     ]
@@ -145,26 +151,26 @@ def _table(looked: Sequence[Place], means: RunningMean) -> pa.Table:
             "value": means.mean.float().numpy(),
             "std_error": means.std_error.float().numpy(),
         },
-        schema=LOGIT_LENS.remove(LOGIT_LENS.get_field_index("step")),
+        schema=without_step(LOGIT_LENS),
     )
 
 
 def _top_table(
     bridge: TransformerBridge,
-    looked: Sequence[Place],
-    means: Float[Tensor, "probability_and_share place vocabulary"],
+    points: Sequence[StreamPoint],
+    means: Float[Tensor, "probability_and_share point vocabulary"],
     top: int,
 ) -> pa.Table:
     probability, share = means
     best = probability.topk(min(top, probability.shape[1])).indices
-    rows = [(place, token) for place, tokens in zip(looked, best, strict=True) for token in tokens]
+    rows = [(point, token) for point, tokens in zip(points, best, strict=True) for token in tokens]
     return pa.table(
         {
-            "place": [place.name for place, _ in rows],
-            "layer": [place.layer for place, _ in rows],
+            "place": [point.name for point, _ in rows],
+            "layer": [point.layer for point, _ in rows],
             "token": [bridge.tokenizer.decode([int(token)]) for _, token in rows],
             "probability": probability.gather(1, best).flatten().float().numpy(),
             "share": share.gather(1, best).flatten().float().numpy(),
         },
-        schema=LOGIT_LENS_TOP.remove(LOGIT_LENS_TOP.get_field_index("step")),
+        schema=without_step(LOGIT_LENS_TOP),
     )

@@ -10,7 +10,7 @@ parameter for, and returns a table for each of its `tables`, without the column 
 | parameter | value |
 |---|---|
 | `bridge`, `model` | the checkpoint in TransformerLens' bridge, or by itself; see `Probe.model` |
-| `source` | a `Source` of the activations that `Probe.needs` names |
+| `source` | an `ActivationSource` of the activations that `Probe.needs` names |
 | `prompts` | the prompts as `Sequence[Prompts]`, buckets of one length |
 | `batch_size` | prompts run at a time; halved where memory runs out |
 | `settings` | the probe's settings, an instance of `Probe.settings` |
@@ -37,6 +37,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from timelapse import tables
+from timelapse.circuits.methods import METHODS
 from timelapse.files.validation import StrictModel, Unique
 
 Method = Literal[
@@ -213,6 +214,7 @@ class Probe:
         compared: whether only the checkpoints whose circuits are compared are measured, with the
             circuits of all of them, on all tasks, at hand.
         circuits: whether it is left out where a run has `circuits: false`.
+        linear: whether it takes the metric apart, and is left out where a task's is not linear.
         code: further functions that its results depend on, from the settings.
     """
 
@@ -231,6 +233,7 @@ class Probe:
     first: Literal["", "before", "beside"] = ""
     compared: bool = False
     circuits: bool = False
+    linear: bool = False
     code: Callable[[Any], tuple[str, ...]] = lambda settings: ()
 
     def filled(self, settings: ProbeSettings) -> tuple[str, ...]:
@@ -243,13 +246,14 @@ class Probe:
 
 def _of_methods(settings: EdgesSettings, work: Work) -> float:
     """Forward passes of all methods that score edges."""
-    passes = {
-        "exact": work.edges,
-        "ACDC": work.edges,
-        "node-ablation": 3 * work.layers * work.heads,
-    }
-    each = (passes.get(method, 3 * settings.ig_steps) for method in settings.methods)
-    return work.corruptions * sum(each)
+    return work.corruptions * sum(
+        METHODS[method].passes(settings, work) for method in settings.methods
+    )
+
+
+def _functions_of_methods(settings: EdgesSettings) -> tuple[str, ...]:
+    """Where the chosen methods are; they are imported by name."""
+    return tuple(METHODS[method].function for method in settings.methods)
 
 
 _ALL = (
@@ -268,6 +272,7 @@ _ALL = (
         tables={"logit_diff": tables.LOGIT_DIFF},
         settings=LogitDiffSettings,
         message="Decomposing the logit difference",
+        linear=True,
         passes=lambda settings, work: 2,
     ),
     Probe(
@@ -328,6 +333,7 @@ _ALL = (
         message="Scoring the edges of the model",
         passes=_of_methods,
         circuits=True,
+        code=_functions_of_methods,
     ),
     Probe(
         name="faithfulness",

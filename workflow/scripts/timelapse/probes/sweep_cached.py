@@ -16,7 +16,7 @@ from timelapse.activations.cache import ActivationCache
 from timelapse.activations.cache_directory import FOLDER, GB, CacheDirectory, check_free_space
 from timelapse.activations.cached_source import CachedSource
 from timelapse.activations.keys import checkpoint_digest
-from timelapse.activations.source import ActivationSpec, Source
+from timelapse.activations.source import ActivationSource, ActivationSpec
 from timelapse.models.loading import load_tokenizer
 from timelapse.models.prompts import Prompts, encode
 from timelapse.probes.registry import PROBES
@@ -70,7 +70,7 @@ class CachedActivations:
             if bucket.rows[0] < n_prompts
         ]
 
-    def source(self, bridge: TransformerBridge, checkpoint: Path) -> Source:
+    def source(self, bridge: TransformerBridge, checkpoint: Path) -> ActivationSource:
         """The source of a checkpoint's activations, after `read_prompts`.
 
         Raises:

@@ -7,14 +7,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, create_model, model_validator
 
-from timelapse.files.validation import Name, StrictModel, Unique, mistake
+from timelapse.files.validation import Name, Seed, StrictModel, check_one_key
+from timelapse.models.run_sources import FineTuning
+from timelapse.models.sources import SOURCES, Folder, ModelSource
 from timelapse.probes.registry import PROBES, Comparison, EdgesSettings, Method, ProbeSettings
-
-Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
-Folder = Annotated[str, Field(pattern=r"^[^~$\x00-\x1f\x7f][^$\x00-\x1f\x7f]*$", max_length=1000)]
-"""A path that is taken as it is written; what a shell would fill in is refused."""
-Step = Annotated[int, Field(ge=0, le=999_999)]
-Steps = Annotated[tuple[Step, ...], Field(min_length=1, max_length=10_000), Unique()]
 
 
 class Activations(StrictModel):
@@ -40,142 +36,32 @@ class Compute(StrictModel):
     measuring."""
 
 
-class EmbeddedModel(StrictModel):
-    """A small GPT-2 that the workflow trains from scratch on a mixture of tasks."""
-
-    layers: int = Field(4, ge=1, le=100)
-    """Number of blocks."""
-    heads: int = Field(4, ge=1, le=100)
-    """Attention heads in a block; they divide the width."""
-    width: int = Field(128, ge=8, le=16_384)
-    """Width of the residual stream."""
-    mlp_width: int | None = Field(None, ge=1, le=65_536)
-    """Neurons of an MLP; four times the width if left out."""
-    context: int = Field(32, ge=8, le=16_384)
-    """Tokens in a training row and longest prompt."""
-    mixture: Annotated[dict[Name, Annotated[float, Field(ge=1e-6, le=1e6)]], Field(min_length=1)]
-    """Weight of each task among the training texts."""
-    steps: int = Field(3000, ge=1, le=9_999_999)
-    """Optimiser steps."""
-    batch: int = Field(32, ge=1, le=1_000_000)
-    """Rows in a step."""
-    learning_rate: float = Field(2e-3, gt=0, le=1)
-    """Peak learning rate."""
-    seed: Seed | None = None
-    """Seed of this model alone instead of the study's."""
-
-
-def _check_one_key(settings: StrictModel, rule: str) -> None:
-    """Check that of keys that exclude each other one is given.
-
-    Raises:
-        PydanticCustomError: none, or several.
-    """
-    given = [key for key in type(settings).model_fields if getattr(settings, key) is not None]
-    known = ", ".join(type(settings).model_fields)
-    if not given:
-        raise mistake(f"none of the keys is given, {rule}", f"Give one of: {known}")
-    if len(given) > 1:
-        raise mistake(
-            f"{' and '.join(given)} are given together, {rule}",
-            f"Keep one; in a config that extends another, null takes away what is there "
-            f"(`{given[-1]}: null`)",
-        )
-
-
-class ModelSource(StrictModel):
+class _ModelSettings(StrictModel):
     """Where a model comes from: one of these keys."""
 
-    folder: Folder | None = None
-    """A Hugging Face folder (config.json, safetensors, tokenizer.json), without ~ or $, which are
-    not filled in; one that is not in the working directory may be shipped with the workflow."""
-    hub: (
-        Annotated[
-            str,
-            Field(
-                pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)?$",
-                max_length=200,
-            ),
-        ]
-        | None
-    ) = None
-    """A name on the Hugging Face hub, such as gpt2; downloaded once."""
-    embedded: EmbeddedModel | None = None
-    """A small GPT-2 that the workflow trains from scratch on a mixture of tasks."""
-
     @model_validator(mode="after")
-    def _one(self) -> "ModelSource":
-        _check_one_key(self, "a model has one source")
+    def _one(self) -> "_ModelSettings":
+        check_one_key(self, "a model has one source")
         return self
 
-
-class Checkpoints(StrictModel):
-    """Which steps are kept: one of these keys."""
-
-    every: Annotated[int, Field(ge=1, le=999_999)] | None = None
-    """Every so many steps."""
-    steps: Annotated[tuple[Step, ...], Field(min_length=1, max_length=10_000), Unique()] | None = (
-        None
-    )
-    """These steps."""
-    log_spaced: Annotated[int, Field(ge=2, le=10_000)] | None = None
-    """So many steps from 1 to the last, evenly spaced on a logarithmic axis."""
-
-    @model_validator(mode="after")
-    def _one(self) -> "Checkpoints":
-        _check_one_key(self, "checkpoints are chosen in one way")
-        return self
-
-
-class FineTuning(StrictModel):
-    """A run whose checkpoints come from fine-tuning a model on a task."""
-
-    source: Literal["finetuning"] = "finetuning"
-    """Where the checkpoints come from."""
-    model: Name
-    """The model it starts from."""
-    task: Name
-    """The task it is trained on."""
-    evaluate: Annotated[tuple[Name, ...], Field(min_length=1), Unique()] | None = None
-    """The tasks on which every checkpoint is measured; the trained task if left out."""
-    controls: Annotated[tuple[Name, ...], Unique()] = ()
-    """Tasks that have nothing to do with the run. The verdict on its circuit asks whether it
-    shares more with the circuits of the evaluated tasks than with theirs; they are looked for in
-    the first checkpoint alone."""
-    steps: int = Field(ge=1, le=999_999)
-    """Optimiser steps; six digits, as in the paths of checkpoints."""
-    batch: int = Field(16, ge=1, le=1_000_000)
-    """Prompts in a step."""
-    learning_rate: float = Field(1e-5, gt=0, le=1)
-    """Peak learning rate."""
-    warmup: int = Field(0, ge=0, le=999_999)
-    """Steps of linear warm-up."""
-    decay: int = Field(0, ge=0, le=999_999)
-    """Steps of linear decay at the end."""
-    weight_decay: float = Field(0.0, ge=0, le=1)
-    """AdamW's weight decay."""
-    dtype: Literal["float32", "bfloat16"] = "float32"
-    """bfloat16 trains under autocast; weights stay float32."""
-    seed: Seed | None = None
-    """Seed of this run alone instead of the study's."""
-    seeds: Annotated[tuple[Seed, ...], Field(max_length=1000), Unique()] = ()
-    """Seeds with which the run is repeated, and its model too if it is embedded; the summary
-    carries their spread. Seed 1 of run NAME is the run NAME_seed1."""
-    circuits: bool = True
-    """Whether its circuits are looked for; not possible for every architecture."""
-    checkpoints: Checkpoints = Checkpoints(every=8)
-    """Which steps are kept, besides 0 and the last: `every: 8`, `steps: [1, 10, 100]`, or
-    `log_spaced: 20`. At most 10,000."""
+    @property
+    def source(self) -> ModelSource:
+        """Where the model comes from."""
+        return next(s for s in SOURCES.values() if getattr(self, s.name) is not None)
 
     @property
-    def evaluated(self) -> tuple[str, ...]:
-        """The tasks on which its checkpoints are measured."""
-        return self.evaluate or (self.task,)
+    def settings(self) -> Any:
+        """What stands below the source's key."""
+        return getattr(self, self.source.name)
 
-    @property
-    def schedule(self) -> dict[str, Any]:
-        """Which steps are kept, as `steps.kept_steps` takes it."""
-        return self.checkpoints.model_dump(exclude_none=True)
+
+_SOURCE_FIELDS: dict[str, Any] = {
+    source.name: (source.settings | None, Field(None, description=source.description))
+    for source in SOURCES.values()
+}
+ModelSettings = create_model(
+    "ModelSettings", __base__=_ModelSettings, __doc__=_ModelSettings.__doc__, **_SOURCE_FIELDS
+)
 
 
 class Films(StrictModel):
@@ -262,7 +148,7 @@ class Config(StrictModel):
     looked for among those shipped with the workflow."""
     activations: Activations = Activations()
     compute: Compute = Compute()
-    models: Annotated[dict[Name, ModelSource], Field(min_length=1)]
+    models: Annotated[dict[Name, ModelSettings], Field(min_length=1)]
     """Where runs start, by name."""
     runs: Annotated[dict[Name, FineTuning], Field(min_length=1)]
     """Sources of checkpoints, by name."""

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from timelapse.files.messages import advice
-from timelapse.steps import kept_steps
-from timelapse.study.config import Config, FineTuning, ModelSource
+from timelapse.models.run_sources import RUN_SOURCES
+from timelapse.study.config import Config, FineTuning, ModelSettings
 from timelapse.study.config_files import located, task_file
 from timelapse.study.repeats import Mistake
 
@@ -15,7 +15,7 @@ MOST_CHECKPOINTS = 10_000
 
 
 def config_mistakes(
-    config: Config, models: Mapping[str, ModelSource], runs: Mapping[str, FineTuning]
+    config: Config, models: Mapping[str, ModelSettings], runs: Mapping[str, FineTuning]
 ) -> Iterator[Mistake]:
     """What does not fit together in a config, each value of which is what it should be."""
     if _is_in_results(config.store):
@@ -37,35 +37,24 @@ def config_mistakes(
             yield path, f"there is no task {task!r}", remedy
 
 
-def _mistakes_of_model(name: str, source: ModelSource) -> Iterator[Mistake]:
-    if source.folder and not _holds_a_model(located(source.folder)):
-        yield (
-            ("models", name, "folder"),
-            f"{source.folder} is no model folder, it has no config.json",
-            "Give a Hugging Face folder with config.json, model.safetensors and tokenizer.json",
-        )
-    if source.embedded and source.embedded.width % source.embedded.heads:
-        yield (
-            ("models", name, "embedded", "heads"),
-            f"{source.embedded.heads} heads do not divide the width {source.embedded.width}",
-            "Choose a width that is a multiple of the heads",
-        )
+def _mistakes_of_model(name: str, model: ModelSettings) -> Iterator[Mistake]:
+    source, settings = model.source, model.settings
+    located_settings = str(located(settings)) if source.is_path else settings
+    for path, problem, remedy in source.mistakes(located_settings):
+        yield ("models", name, source.name, *path), problem, remedy
 
 
 def _mistakes_of_run(
-    name: str, run: FineTuning, config: Config, models: Mapping[str, ModelSource]
+    name: str, run: FineTuning, config: Config, models: Mapping[str, ModelSettings]
 ) -> Iterator[Mistake]:
     here = ("runs", name)
     if run.model not in models:
         problem = f"there is no model {run.model!r}"
         yield (*here, "model"), problem, f"Name one of models: {', '.join(sorted(models))}"
-    if run.warmup + run.decay > run.steps:
-        problem = f"warm-up and decay take {run.warmup + run.decay} steps, there are {run.steps}"
-        yield (*here, "decay"), problem, "Shorten one of them or raise `steps`"
-    steps = kept_steps(run.schedule, run.steps)
-    if steps[-1] > run.steps:
-        problem = f"step {steps[-1]} comes after the last, {run.steps}"
-        yield (*here, "checkpoints", "steps"), problem, "Raise `steps` or leave that checkpoint out"
+    source = RUN_SOURCES[run.source]
+    for path, problem, remedy in source.mistakes(run):
+        yield (*here, *path), problem, remedy
+    steps = source.steps(run)
     if len(steps) > MOST_CHECKPOINTS:
         problem = f"{len(steps):,} checkpoints would be kept, {MOST_CHECKPOINTS:,} are the most"
         yield (*here, "checkpoints"), problem, "Keep them farther apart"
@@ -98,20 +87,12 @@ def _tasks(config: Config) -> Iterator[tuple[tuple[str, ...], str]]:
             for task in tasks:
                 yield ("runs", name, key), task
     for name, source in config.models.items():
-        for task in source.embedded.mixture if source.embedded else ():
-            yield ("models", name, "embedded", "mixture", task), task
+        for task in source.source.mixture(source.settings):
+            yield ("models", name, source.source.name, "mixture", task), task
 
 
 def _specs(folder: Path) -> list[Path]:
     return sorted(folder.glob("*.yaml"))
-
-
-def _holds_a_model(folder: Path) -> bool:
-    """Whether there is such a folder, may be looked into, and has a model's config."""
-    try:
-        return "config.json" in {path.name for path in folder.iterdir() if path.is_file()}
-    except OSError:
-        return False
 
 
 def _is_in_results(store: str) -> bool:

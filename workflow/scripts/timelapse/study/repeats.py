@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from timelapse.study.config import Config, FineTuning, ModelSource
+from timelapse.study.config import Config, FineTuning, ModelSettings
 
 Mistake = tuple[tuple[str, ...], str, str]
 """Path in the config, problem, remedy."""
@@ -15,11 +15,11 @@ def repeat_name(name: str, seed: int) -> str:
 
 def with_repeats(
     config: Config,
-) -> tuple[dict[str, ModelSource], dict[str, FineTuning], list[Mistake]]:
+) -> tuple[dict[str, ModelSettings], dict[str, FineTuning], list[Mistake]]:
     """The models and runs of a config with its repeats among them.
 
-    A repeat has another seed and nothing else. If its model is embedded, the model is trained anew
-    with that seed too; a model that was fetched is the same for all repeats.
+    A repeat has another seed and nothing else. If its model's source is seeded, the model is made
+    anew with that seed too; one that was fetched is the same for all repeats.
 
     Returns:
         Models and runs by name, and what is wrong with the repeats: the seed of the run itself, or
@@ -40,11 +40,11 @@ def with_repeats(
                 mistakes.append((where, problem, "Rename that run or leave the seed out"))
                 continue
             model = run.model
-            source = models.get(model)
-            if source and source.embedded:
+            given = models.get(model)
+            if given and given.source.is_seeded:
                 model = repeat_name(model, seed)
-                embedded = source.embedded.model_copy(update={"seed": seed})
-                repeated = source.model_copy(update={"embedded": embedded})
+                settings = given.settings.model_copy(update={"seed": seed})
+                repeated = given.model_copy(update={given.source.name: settings})
                 if models.setdefault(model, repeated) != repeated:
                     problem = (
                         f"seed {seed} makes a model {model!r}, which is there already and another "

@@ -4,15 +4,14 @@ Bounds from the size of the model and the number of prompts, known before anythi
 predictions; every further attempt asks for that much more. Free of torch.
 """
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from math import ceil
-from pathlib import Path
 from typing import Any
 
 from timelapse import paths
+from timelapse.models.sources import SOURCES, read_config_json
 from timelapse.probes.registry import PROBES, Work
 from timelapse.study.checks import longest_text
 from timelapse.study.runs import Run
@@ -36,6 +35,8 @@ GRADIENTS = 2**28
 """Numbers that a pass with gradients leaves at most; circuits.batch_memory bounds it."""
 BATCH = 100
 """Prompts in a pass for `batch: auto`; models.device has the same."""
+MARKS = 4
+"""Tokens of an embedded model besides words: comma, full stop, end and unknown."""
 SUBWORDS = 1.5
 """Tokens for a word, where a tokenizer splits words."""
 
@@ -65,13 +66,8 @@ class Size:
     context: int
 
     @classmethod
-    def of_folder(cls, folder: str | Path) -> "Size":
-        """That of a Hugging Face folder; GPT-2 small's where its config.json does not say."""
-        try:
-            config = json.loads(Path(folder, "config.json").read_text(encoding="utf-8"))
-            config = {**config, **(config.get("text_config") or {})}
-        except (OSError, ValueError, TypeError, AttributeError):
-            config = {}
+    def of_config(cls, config: Mapping[str, Any]) -> "Size":
+        """That of a Hugging Face config.json; GPT-2 small's where it does not say."""
 
         def first(default: int, *names: str) -> int:
             found = (config.get(name) for name in names)
@@ -126,13 +122,13 @@ class Requests:
     def size(self, name: str) -> Size:
         """The size of a model; GPT-2 small's until a model from the hub has been fetched."""
         model = self.study.models[name]
-        if model.source != "embedded":
-            folder = str(model.settings) if model.source == "folder" else None
-            return Size.of_folder(folder or paths.fill(paths.MODEL, model=name))
-        one = model.embedded
-        words = {word for task in model.mixture for word in self.specs[task].words()}
-        hidden = one.mlp_width or 4 * one.width
-        return Size(one.layers, one.heads, one.width, hidden, len(words) + 4, one.context)
+        config = SOURCES[model.source].config(model.settings)
+        if not config:
+            config = read_config_json(paths.fill(paths.MODEL, model=name))
+        if model.mixture:
+            words = {word for task in model.mixture for word in self.specs[task].words()}
+            config = {**config, "vocab_size": len(words) + MARKS}
+        return Size.of_config(config)
 
     def fetching(self, name: str) -> Request:
         """Copying or downloading a model, ten megabytes a second."""

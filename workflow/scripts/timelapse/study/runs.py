@@ -30,6 +30,7 @@ class Run:
         circuits: whether its circuits are asked for.
         granularity: how many checkpoints a job measures.
         most_compared: how many checkpoints' circuits are compared with each other at most.
+        source: where its checkpoints come from, see `models.run_sources.RUN_SOURCES`.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Run:
     circuits: bool = True
     granularity: Granularity = "run"
     most_compared: int = 24
+    source: str = "finetuning"
 
     @property
     def training(self) -> dict[str, Any]:

@@ -2,22 +2,25 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
+
+from pydantic import BaseModel
 
 from timelapse.errors import UserError, raise_errors
 from timelapse.files.messages import dotted
 from timelapse.files.validation import validate
+from timelapse.models.run_sources import RUN_SOURCES
+from timelapse.models.sources import SOURCES, EmbeddedModel
 from timelapse.probes.registry import EdgesSettings, ProbeSettings
-from timelapse.steps import Granularity, kept_steps
+from timelapse.steps import Granularity
 from timelapse.study.config import (
     Activations,
     Comparison,
     Compute,
     Config,
-    EmbeddedModel,
     Films,
     FineTuning,
-    ModelSource,
+    ModelSettings,
 )
 from timelapse.study.config_checks import config_mistakes
 from timelapse.study.config_files import ConfigFiles, located, task_file
@@ -31,22 +34,25 @@ class Model:
 
     Attributes:
         name: part of its paths.
-        source: "embedded", "folder" or "hub".
-        settings: how an embedded model is trained; a folder's path or a name on the hub.
-        seed: of an embedded model's training.
+        source: the name of its source, see `models.sources.SOURCES`.
+        settings: what the config says below the source's key, without a seed.
+        seed: of its weights, if they are drawn.
     """
 
     name: str
-    source: Literal["embedded", "folder", "hub"]
-    settings: EmbeddedModel | str
+    source: str
+    settings: Any
     seed: int
 
     @property
     def files(self) -> list[str]:
-        """The files of a local folder; else none."""
-        if self.source != "folder":
-            return []
-        return sorted(str(path) for path in Path(str(self.settings)).iterdir() if path.is_file())
+        """The files that it is made from."""
+        return SOURCES[self.source].files(self.settings)
+
+    @property
+    def function(self) -> str:
+        """What makes it, as `module:function`."""
+        return SOURCES[self.source].function
 
     @property
     def embedded(self) -> EmbeddedModel:
@@ -61,18 +67,16 @@ class Model:
 
     @property
     def mixture(self) -> dict[str, float]:
-        """The tasks that an embedded model is trained on and their weights; else empty."""
-        return self.settings.mixture if isinstance(self.settings, EmbeddedModel) else {}
+        """The tasks on whose texts it is trained and their weights; empty if it comes trained."""
+        return dict(SOURCES[self.source].mixture(self.settings))
 
     @property
     def params(self) -> dict[str, Any]:
         """All that its weights depend on, as plain data."""
         settings = self.settings
-        if isinstance(settings, EmbeddedModel):
-            plain: Any = settings.model_dump(exclude={"seed"}, exclude_none=True)
-        else:
-            plain = settings
-        return {"name": self.name, "source": self.source, "settings": plain, "seed": self.seed}
+        if isinstance(settings, BaseModel):
+            settings = settings.model_dump(exclude={"seed"}, exclude_none=True)
+        return {"name": self.name, "source": self.source, "settings": settings, "seed": self.seed}
 
 
 @dataclass(frozen=True)
@@ -104,6 +108,14 @@ class Study:
     def source(self) -> str:
         """The files that say it, for messages."""
         return self.files.names
+
+    def models_of(self, rule: str) -> list[str]:
+        """The names of the models that a rule makes."""
+        return [m.name for m in self.models.values() if SOURCES[m.source].rule == rule]
+
+    def runs_of(self, rule: str) -> list[str]:
+        """The names of the runs whose checkpoints a rule makes."""
+        return [run.name for run in self.runs.values() if RUN_SOURCES[run.source].rule == rule]
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -160,26 +172,26 @@ def _figures(config: Config) -> dict[str, dict[str, Any]]:
     return {**figures, "circuit": {"edges": edges, **figures["circuit"]}}
 
 
-def _model(name: str, source: ModelSource, seed: int) -> Model:
-    if source.folder:
-        return Model(name, "folder", str(located(source.folder)), seed)
-    if source.hub:
-        return Model(name, "hub", source.hub, seed)
-    assert source.embedded
-    own = source.embedded.seed
-    settings = source.embedded.model_copy(update={"seed": None})
-    return Model(name, "embedded", settings, seed if own is None else own)
+def _model(name: str, given: ModelSettings, seed: int) -> Model:
+    source, settings = given.source, given.settings
+    if source.is_path:
+        settings = str(located(settings))
+    if source.is_seeded:
+        seed = seed if settings.seed is None else settings.seed
+        settings = settings.model_copy(update={"seed": None})
+    return Model(name, source.name, settings, seed)
 
 
 def _run(name: str, settings: FineTuning, config: Config) -> Run:
-    recipe = ("steps", "batch", "learning_rate", "warmup", "decay", "weight_decay", "dtype")
+    source = RUN_SOURCES[settings.source]
     return Run(
         name=name,
+        source=source.name,
         model=settings.model,
         task=settings.task,
         evaluate=settings.evaluated,
-        steps=kept_steps(settings.schedule, settings.steps),
-        recipe=settings.model_dump(include={*recipe}),
+        steps=source.steps(settings),
+        recipe=source.recipe(settings),
         seed=config.seed if settings.seed is None else settings.seed,
         granularity=config.granularity,
         most_compared=config.comparison.checkpoints,

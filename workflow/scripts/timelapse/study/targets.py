@@ -1,6 +1,6 @@
 """What a study is asked for when no file is named, and which files are no longer part of it."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 
 from timelapse import paths
@@ -11,7 +11,10 @@ from timelapse.study.study import Study
 
 
 def results(
-    study: Study, films: Mapping[str, str], overviews: Mapping[str, list[str]]
+    study: Study,
+    films: Mapping[str, str],
+    overviews: Mapping[str, list[str]],
+    not_linear: Collection[str] = (),
 ) -> list[str]:
     """The files that rule `all` asks for.
 
@@ -21,29 +24,40 @@ def results(
         study: the config.
         films: the probe whose tables each kind of film draws.
         overviews: of each run the pictures over all its steps; none of a run without circuits.
+        not_linear: the tasks whose metric cannot be taken apart.
     """
     repeats = {repeat for run in study.runs.values() for repeat in run.repeats}
     return [
         result
         for name, run in study.runs.items()
         if name not in repeats
-        for result in _of_run(run, study, films, overviews[name])
+        for result in _of_run(run, study, films, overviews[name], not_linear)
     ]
 
 
-def _of_run(run: Run, study: Study, films: Mapping[str, str], overviews: list[str]) -> list[str]:
-    probes = [probe for probe in PROBES.values() if run.circuits or not probe.circuits]
-    left_out = {table for probe in PROBES.values() if probe not in probes for table in probe.tables}
+def _of_run(
+    run: Run,
+    study: Study,
+    films: Mapping[str, str],
+    overviews: list[str],
+    not_linear: Collection[str],
+) -> list[str]:
     found = [
         paths.fill(paths.TRAINING, run=run.name),
         paths.fill(paths.RUN_OVERVIEW, run=run.name, overview="win_rate"),
     ]
     for task in run.evaluate:
+        probes = [
+            probe
+            for probe in PROBES.values()
+            if (run.circuits or not probe.circuits) and not (probe.linear and task in not_linear)
+        ]
+        filled = {table for probe in probes for table in probe.tables}
         for probe in probes:
             # A job writes all of its tables, so that one stands for them.
             found += run.tables(probe.filled(settings_of(study, probe.name))[0], task)
         for film, table in films.items():
-            if table not in left_out:
+            if table in filled:
                 found.append(paths.fill(paths.FILM, run=run.name, task=task, film=film))
         if run.circuits:
             found.append(paths.fill(paths.CIRCUITS, run=run.name, task=task))

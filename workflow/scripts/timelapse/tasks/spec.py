@@ -55,8 +55,6 @@ class TaskSpec:
         """The names of its corruptions."""
         return [corruption.name for corruption in self.corruptions]
 
-    schemes = corruption_names
-
     def words(self) -> tuple[str, ...]:
         """Every word that a prompt, a corrupted prompt or an answer can have, sorted.
 

@@ -1,7 +1,7 @@
 """Edge attribution with gradients from the way between the corrupted and the clean prompt.
 
 The score of an edge is the sum over positions of (corrupted - clean output of its source) times the
-gradient of the logit difference at what its target reads. Negative: the edge helps. The methods
+gradient of the metric at what its target reads. Negative: the edge helps. The methods
 differ in where the gradient is taken, as a point between the corrupted (0) and the clean (1) input
 embedding, whose residual stream before the first block is in a straight line between theirs:
 
@@ -18,6 +18,7 @@ from collections.abc import Sequence
 import torch
 from transformer_lens.model_bridge import TransformerBridge
 
+from timelapse.circuits.attribution.batching import by_batch
 from timelapse.circuits.attribution.contraction import (
     WHOLE,
     at_labels,
@@ -35,44 +36,51 @@ from timelapse.circuits.attribution.passes import Pass, Passes
 from timelapse.circuits.attribution.source_outputs import difference, written_names
 from timelapse.circuits.graph import GraphShape
 from timelapse.circuits.scores import PromptScores
-from timelapse.circuits.settings import Settings
+from timelapse.circuits.settings import MethodSettings
 from timelapse.models import hooks
+from timelapse.models.metric import Metric
 from timelapse.models.prompts import Prompts
 
 
+@by_batch
 def eap(
     bridge: TransformerBridge,
     shape: GraphShape,
     prompts: Prompts,
     corruption: str,
-    settings: Settings,
+    settings: MethodSettings,
+    metric: Metric,
 ) -> PromptScores:
     """The gradient of the clean run: two forward passes, one backward."""
-    return _averaged(bridge, shape, prompts, corruption, settings, [1.0])
+    return _averaged(bridge, shape, prompts, corruption, settings, metric, [1.0])
 
 
+@by_batch
 def eap_ig(
     bridge: TransformerBridge,
     shape: GraphShape,
     prompts: Prompts,
     corruption: str,
-    settings: Settings,
+    settings: MethodSettings,
+    metric: Metric,
 ) -> PromptScores:
     """The mean gradient at `settings.ig_steps` points: m + 1 forward passes, m backward."""
     steps = settings.ig_steps
     points = [step / steps for step in range(1, steps + 1)]
-    return _averaged(bridge, shape, prompts, corruption, settings, points)
+    return _averaged(bridge, shape, prompts, corruption, settings, metric, points)
 
 
+@by_batch
 def clean_corrupted(
     bridge: TransformerBridge,
     shape: GraphShape,
     prompts: Prompts,
     corruption: str,
-    settings: Settings,
+    settings: MethodSettings,
+    metric: Metric,
 ) -> PromptScores:
     """The mean gradient of the clean and the corrupted run: two forward passes, two backward."""
-    return _averaged(bridge, shape, prompts, corruption, settings, [0.0, 1.0])
+    return _averaged(bridge, shape, prompts, corruption, settings, metric, [0.0, 1.0])
 
 
 def _averaged(
@@ -80,7 +88,8 @@ def _averaged(
     shape: GraphShape,
     prompts: Prompts,
     corruption: str,
-    settings: Settings,
+    settings: MethodSettings,
+    metric: Metric,
     points: Sequence[float],
 ) -> PromptScores:
     """Scores by the mean gradient over points, of which 1 must be one.
@@ -89,7 +98,7 @@ def _averaged(
     at 1 is the clean run, so it also gives the clean outputs; likewise the one at 0.
     """
     entry, written = hooks.resid_pre(0), written_names(shape)
-    passes = Passes.of(bridge, prompts, corruption)
+    passes = Passes.of(bridge, prompts, corruption, metric)
     targets = target_gradients(bridge, shape)
     tapped, kept = tapped_names(targets), kept_names(targets)
 
@@ -110,16 +119,18 @@ def _averaged(
     return prompt_scores(prompts, {label: part / len(points) for label, part in scores.items()})
 
 
+@by_batch
 def node(
     bridge: TransformerBridge,
     shape: GraphShape,
     prompts: Prompts,
     corruption: str,
-    settings: Settings,
+    settings: MethodSettings,
+    metric: Metric,
 ) -> PromptScores:
     """The score of every source, in the order of `shape.sources`."""
     written = written_names(shape)
-    passes = Passes.of(bridge, prompts, corruption)
+    passes = Passes.of(bridge, prompts, corruption, metric)
     clean = passes.differentiable(hooks.resid_pre(0), tapped=written)
     gradients = clean.gradients(written)
     corrupted = passes.corrupted(written)

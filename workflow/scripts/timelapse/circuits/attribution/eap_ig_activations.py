@@ -20,6 +20,7 @@ from jaxtyping import Float
 from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 
+from timelapse.circuits.attribution.batching import by_batch
 from timelapse.circuits.attribution.contraction import (
     ByLabel,
     Masks,
@@ -38,17 +39,20 @@ from timelapse.circuits.attribution.passes import Pass, Passes
 from timelapse.circuits.attribution.source_outputs import difference, project_heads, written_names
 from timelapse.circuits.graph import GraphShape
 from timelapse.circuits.scores import PromptScores
-from timelapse.circuits.settings import Settings
+from timelapse.circuits.settings import MethodSettings
 from timelapse.models import hooks
+from timelapse.models.metric import Metric
 from timelapse.models.prompts import Prompts
 
 
+@by_batch
 def eap_ig_activations(
     bridge: TransformerBridge,
     shape: GraphShape,
     prompts: Prompts,
     corruption: str,
-    settings: Settings,
+    settings: MethodSettings,
+    metric: Metric,
 ) -> PromptScores:
     """The score of every edge for every prompt of one batch.
 
@@ -57,7 +61,7 @@ def eap_ig_activations(
     `settings.batch` leaves room.
     """
     entry, written, steps = hooks.resid_pre(0), written_names(shape), settings.ig_steps
-    passes = Passes.of(bridge, prompts, corruption)
+    passes = Passes.of(bridge, prompts, corruption, metric)
     targets = target_gradients(bridge, shape)
     clean = passes.differentiable(entry, tapped_names(targets), [*kept_names(targets), *written])
     add_gradients(clean, targets)
@@ -65,9 +69,9 @@ def eap_ig_activations(
     corrupted = passes.corrupted(written)
     masks = label_masks(prompts, passes.prefix.length) if settings.positions else {}
     scores = score_edges(bridge, shape, targets, clean, corrupted, masks)
-    further = _Further(shape, scores)
+    remaining = _RemainingTerms(shape, scores)
     side_by_side = max(1, settings.batch // len(prompts))
-    for group in _groups(shape, side_by_side) if steps > 1 else ():
+    for group in _source_groups(shape, side_by_side) if steps > 1 else ():
         copies = passes.repeated(group.size)
         downstream = target_gradients(bridge, shape)[group.first_target :]
         tapped, kept = tapped_names(downstream), kept_names(downstream)
@@ -76,13 +80,13 @@ def eap_ig_activations(
             add_gradients(copies.differentiable(group.name, tapped, kept, value), downstream)
         direction = group.difference(bridge, clean, corrupted)
         products = [target.along(direction) for target in downstream]
-        further.add(group, products, masks)
-    summed = {label: part + further.of_edges(label) for label, part in scores.items()}
+        remaining.add(group, products, masks)
+    summed = {label: part + remaining.of_edges(label) for label, part in scores.items()}
     return prompt_scores(prompts, {label: part / steps for label, part in summed.items()})
 
 
 @dataclass(frozen=True)
-class _Group:
+class _SourceGroup:
     """Sources that write at the same activation.
 
     Attributes:
@@ -123,7 +127,7 @@ class _Group:
     def difference(
         self, bridge: TransformerBridge, clean: Pass, corrupted: Pass
     ) -> Float[Tensor, "copy_batch position d_model"]:
-        """Corrupted less clean output of every source, copy by copy."""
+        """Corrupted minus clean output of every source, copy by copy."""
         found = difference(self.name, clean, corrupted)
         if self.heads is None:
             return found
@@ -131,9 +135,9 @@ class _Group:
         return outputs.unflatten(1, found.shape[:2]).flatten(0, 1)
 
 
-def _groups(shape: GraphShape, at_most: int) -> Iterator[_Group]:
+def _source_groups(shape: GraphShape, at_most: int) -> Iterator[_SourceGroup]:
     """All sources in their order, so many side by side at most."""
-    yield _Group(hooks.resid_pre(0), 0, None, slice(0, 1), 0)
+    yield _SourceGroup(hooks.resid_pre(0), 0, None, slice(0, 1), 0)
     for layer in range(shape.n_layers):
         first = 1 + layer * (shape.n_heads + 1)
         own_mlp, next_layer = 2 * layer + 1, 2 * layer + 2
@@ -141,12 +145,12 @@ def _groups(shape: GraphShape, at_most: int) -> Iterator[_Group]:
             heads = slice(start, min(start + at_most, shape.n_heads))
             sources = slice(first + heads.start, first + heads.stop)
             reader = next_layer if shape.parallel else own_mlp
-            yield _Group(hooks.z(layer), layer, heads, sources, reader)
+            yield _SourceGroup(hooks.z(layer), layer, heads, sources, reader)
         mlp = first + shape.n_heads
-        yield _Group(hooks.mlp_out(layer), layer, None, slice(mlp, mlp + 1), next_layer)
+        yield _SourceGroup(hooks.mlp_out(layer), layer, None, slice(mlp, mlp + 1), next_layer)
 
 
-class _Further:
+class _RemainingTerms:
     """Sums of scores over all steps but the last."""
 
     def __init__(self, shape: GraphShape, scores: ByLabel) -> None:
@@ -159,7 +163,7 @@ class _Further:
 
     def add(
         self,
-        group: _Group,
+        group: _SourceGroup,
         products: Sequence[Float[Tensor, "target copy_batch last_position"]],
         masks: Masks,
     ) -> None:

@@ -1,4 +1,4 @@
-"""The second half of an edge score: the gradient of the measure at what every target reads.
+"""The second half of an edge score: the gradient of the metric at what every target reads.
 
 It is the gradient before the target's norm. No split inputs are needed: the gradients at queries,
 keys and values are taken back through their projections, head by head, and through the norm of the
@@ -45,9 +45,9 @@ class TargetGradients(Protocol):
         """Add the gradients of one pass."""
 
     def at_inputs(
-        self, rows: slice, room: Float[Tensor, "number"]
+        self, rows: slice, out: Float[Tensor, "number"]
     ) -> Float[Tensor, "target some last_position d_model"]:
-        """The sums for some prompts at the targets' inputs, perhaps at the beginning of `room`."""
+        """The sums for some prompts at the targets' inputs, perhaps at the beginning of `out`."""
 
     def along(
         self, direction: Float[Tensor, "batch position d_model"]
@@ -121,12 +121,12 @@ class AttentionGradients:
         self._summed = found if self._summed is None else self._summed.add_(found)
 
     def at_inputs(
-        self, rows: slice, room: Float[Tensor, "number"]
+        self, rows: slice, out: Float[Tensor, "number"]
     ) -> Float[Tensor, "target some position d_model"]:
         assert self._summed is not None and self._projections is not None
         summed, weight = self._summed[rows], self._projections.weight
         shape = (self.size, *summed.shape[:2], weight.shape[1])
-        inputs = room[: prod(shape)].view(shape)
+        inputs = out[: prod(shape)].view(shape)
         torch.bmm(
             summed.flatten(0, 1).transpose(0, 1),
             weight.transpose(1, 2),
@@ -166,7 +166,7 @@ class StreamGradients:
         self._summed = found if self._summed is None else self._summed + found
 
     def at_inputs(
-        self, rows: slice, room: Float[Tensor, "number"]
+        self, rows: slice, out: Float[Tensor, "number"]
     ) -> Float[Tensor, "1 some last_position d_model"]:
         assert self._summed is not None
         return self._summed[None, rows]

@@ -1,7 +1,7 @@
 """The passes through the model that attribution needs: corrupted, clean, and between the two."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -11,7 +11,7 @@ from transformer_lens.model_bridge import TransformerBridge
 from timelapse.models import hooks
 from timelapse.models.fused_activations import fused_activations
 from timelapse.models.hooks import Hook, Recorder
-from timelapse.models.metric import LOGIT_DIFF
+from timelapse.models.metric import Metric
 from timelapse.models.prefix_cache import Prefix
 from timelapse.models.prompts import Prompts
 
@@ -22,28 +22,31 @@ class Pass:
 
     Attributes:
         recorded: activations by name.
-        measure: the logit difference of every prompt.
+        values: the metric of every prompt.
     """
 
     recorded: Recorder
-    measure: Float[Tensor, "batch"]
+    values: Float[Tensor, "batch"]
 
     @property
     def dtype(self) -> torch.dtype:
         """That of everything computed from the pass: float32, or float64 if the model's is."""
-        return self.measure.dtype
+        return self.values.dtype
 
     def __getitem__(self, name: str) -> Float[Tensor, "batch position *rest"]:
         return self.recorded[name]
 
     def only(self, names: Sequence[str]) -> "Pass":
         """The pass with some of its activations, cut off from autograd; the rest can be let go."""
-        return Pass(self.recorded.only(names), self.measure.detach())
+        return Pass(self.recorded.only(names), self.values.detach())
 
     def gradients(self, names: Sequence[str]) -> dict[str, Float[Tensor, "batch position *rest"]]:
-        """Of the sum of all measures at recorded activations; what autograd kept is let go."""
+        """The gradients of the metric, summed over the prompts, at recorded activations.
+
+        What autograd kept of the pass is let go.
+        """
         activations = [self.recorded[name] for name in names]
-        found = torch.autograd.grad(self.measure.sum(), activations)
+        found = torch.autograd.grad(self.values.sum(), activations)
         return dict(zip(names, found, strict=True))
 
 
@@ -54,30 +57,34 @@ class Passes:
     They begin at the first token that the corruption changes: before it every activation is the
     same in all of them, and no gradient there is needed. In the last layer the heads' z, and all
     that comes after it, is of the last position alone, the only one that is read again. They end
-    before the final norm: of the logits only the answer's less the foils' is computed.
+    before the final norm: of the logits only what the metric needs is computed.
 
     Attributes:
         bridge: the model.
         prompts: the clean prompts.
-        corruption: the scheme that corrupts them.
+        corruption: the corruption of the prompts.
+        metric: what is measured of every prompt.
         prefix: what all passes share.
     """
 
     bridge: TransformerBridge
     prompts: Prompts
     corruption: str
+    metric: Metric
     prefix: Prefix
 
     @classmethod
-    def of(cls, bridge: TransformerBridge, prompts: Prompts, corruption: str) -> "Passes":
+    def of(
+        cls, bridge: TransformerBridge, prompts: Prompts, corruption: str, metric: Metric
+    ) -> "Passes":
         """The passes of a batch; runs what they share."""
         prefix = Prefix.shared(bridge, prompts.tokens, prompts.corrupted[corruption])
-        return cls(bridge, prompts, corruption, prefix)
+        return cls(bridge, prompts, corruption, metric, prefix)
 
     def repeated(self, times: int) -> "Passes":
         """The passes of so many copies of the batch, copy by copy."""
-        return Passes(
-            self.bridge, self.prompts.repeated(times), self.corruption, self.prefix.repeated(times)
+        return replace(
+            self, prompts=self.prompts.repeated(times), prefix=self.prefix.repeated(times)
         )
 
     @torch.no_grad()
@@ -127,5 +134,5 @@ class Passes:
         ):
             stream = self.prefix.run(self.bridge, tokens)
         answer, foils = self.prompts.answer, self.prompts.foils
-        measure = LOGIT_DIFF.value_of_stream(self.bridge, stream[:, -1], answer, foils)
-        return Pass(recorder, measure)
+        values = self.metric.value_of_stream(self.bridge, stream[:, -1], answer, foils)
+        return Pass(recorder, values)

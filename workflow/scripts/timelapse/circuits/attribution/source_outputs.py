@@ -19,7 +19,7 @@ def written_names(shape: GraphShape) -> list[str]:
 def difference(
     name: str, clean: Pass, corrupted: Pass, rows: slice = slice(None)
 ) -> Float[Tensor, "batch position *rest"]:
-    """Corrupted less clean activation of some prompts."""
+    """Corrupted minus clean activation of some prompts."""
     return corrupted[name][rows].detach().to(clean.dtype) - clean[name][rows].detach()
 
 
@@ -29,17 +29,17 @@ def output_differences(
     clean: Pass,
     corrupted: Pass,
     rows: slice = slice(None),
-    room: Float[Tensor, "number"] | None = None,
+    out: Float[Tensor, "number"] | None = None,
 ) -> Float[Tensor, "source some position d_model"]:
-    """Corrupted less clean output of `shape.sources`, in their order, for some prompts.
+    """Corrupted minus clean output of `shape.sources`, in their order, for some prompts.
 
-    In the last layer, whose outputs are read at the last position alone, they are nought at the
-    others. They are written to the beginning of `room`, if there is one.
+    In the last layer, whose outputs are read at the last position alone, they are zero at the
+    others. They are written to the beginning of `out`, if there is one.
     """
     entering = difference(hooks.resid_pre(0), clean, corrupted, rows)
-    if room is None:
-        room = entering.new_empty(len(shape.sources) * entering.numel())
-    outputs = room[: len(shape.sources) * entering.numel()].view(-1, *entering.shape)
+    if out is None:
+        out = entering.new_empty(len(shape.sources) * entering.numel())
+    outputs = out[: len(shape.sources) * entering.numel()].view(-1, *entering.shape)
     outputs[0] = entering
     for layer in range(shape.n_layers):
         first = 1 + layer * (shape.n_heads + 1)

@@ -1,4 +1,4 @@
-"""The ablated world: what every source writes when its edges are ablated.
+"""What every source writes when its edges are ablated: the reference activations.
 
 `resample`: what it writes in the corrupted run of the same prompt (interchange ablation).
 `mean`: the mean of that over corrupted prompts of the same length, position by position.
@@ -6,7 +6,7 @@
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -14,8 +14,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 
-from timelapse.circuits import settings
 from timelapse.circuits.graph import GraphShape
+from timelapse.circuits.intervention.block_calls import BlockCalls
+from timelapse.circuits.settings import AblationKind
 from timelapse.models import hooks
 from timelapse.models.hooks import Recorder
 from timelapse.models.metric_values import last_logits
@@ -26,34 +27,52 @@ _NO_PREFIX = Prefix(0, ())
 
 
 @dataclass(frozen=True)
-class Ablation:
-    """The ablated world of some prompts.
+class ReferenceActivations:
+    """What ablated edges carry for some prompts.
 
     Attributes:
-        prefix: what it shares with the clean run.
+        prefix: the first tokens, at which all activations are those of the clean run.
         activations: by the hook's name what the sources write (the stream before the first block,
             the heads' z, the MLPs' outputs) and the residual stream wherever a target reads it, at
             the positions after the prefix. One row for each prompt, or one for them all.
         logits: what the model makes of the end of that stream, at the last position.
+        calls: how the model calls its blocks for these positions.
     """
 
     prefix: Prefix
     activations: Mapping[str, Float[Tensor, "#batch position *rest"]]
     logits: Float[Tensor, "#batch vocabulary"]
+    calls: BlockCalls
 
     def __getitem__(self, name: str) -> Float[Tensor, "#batch position *rest"]:
         return self.activations[name]
 
+    def of_rows(self, rows: slice) -> "ReferenceActivations":
+        """Those of some of the prompts."""
 
-def ablated_batches(
+        def cut(tensor: Tensor) -> Tensor:
+            return tensor if len(tensor) == 1 else tensor[rows]
+
+        return replace(
+            self,
+            prefix=Prefix(
+                self.prefix.length,
+                tuple((keys[rows], values[rows]) for keys, values in self.prefix.kept),
+            ),
+            activations={name: cut(tensor) for name, tensor in self.activations.items()},
+            logits=cut(self.logits),
+        )
+
+
+def reference_batches(
     bridge: TransformerBridge,
     shape: GraphShape,
     bucket: Prompts,
     corruption: str,
-    kind: settings.Ablation,
+    kind: AblationKind,
     batch_size: int,
-) -> Iterator[tuple[Prompts, Ablation]]:
-    """The prompts of one length in batches, each with its ablated world.
+) -> Iterator[tuple[Prompts, ReferenceActivations]]:
+    """The prompts of one length in batches, each with its reference activations.
 
     The mean is over the corrupted prompts of the whole bucket: it takes a pass over them first.
     """
@@ -62,58 +81,60 @@ def ablated_batches(
         for batch in bucket.batches(batch_size):
             yield batch, resample(bridge, shape, batch, corruption)
         return
-    world = (
+    reference = (
         mean(bridge, shape, list(bucket.batches(batch_size)), corruption)
         if kind == "mean"
         else zero(bridge, shape, bucket)
     )
     for batch in bucket.batches(batch_size):
-        yield batch, world
+        yield batch, reference
 
 
 @torch.no_grad()
 def resample(
     bridge: TransformerBridge, shape: GraphShape, prompts: Prompts, corruption: str
-) -> Ablation:
-    """The corrupted run of the same prompts.
+) -> ReferenceActivations:
+    """The activations of the corrupted run of the same prompts.
 
     Up to the first position at which any pair of prompts differs, it is the clean run.
     """
     tokens = prompts.corrupted[corruption]
     prefix = Prefix.shared(bridge, prompts.tokens, tokens)
-    return Ablation(prefix, *_recorded(bridge, shape, tokens, prefix))
+    return ReferenceActivations(prefix, *_recorded(bridge, shape, tokens, prefix))
 
 
 @torch.no_grad()
 def mean(
     bridge: TransformerBridge, shape: GraphShape, batches: Sequence[Prompts], corruption: str
-) -> Ablation:
-    """The mean corrupted run of prompts of one length, position by position."""
+) -> ReferenceActivations:
+    """The means over the corrupted runs of prompts of one length, position by position."""
     sums: dict[str, Tensor] = {}
     for batch in batches:
-        recorded, _ = _recorded(bridge, shape, batch.corrupted[corruption], _NO_PREFIX)
+        recorded, _, calls = _recorded(bridge, shape, batch.corrupted[corruption], _NO_PREFIX)
         for name, activation in recorded.items():
             added = activation.sum(0, keepdim=True)
             sums[name] = sums[name] + added if name in sums else added
     count = sum(len(batch) for batch in batches)
     means = {name: total / count for name, total in sums.items()}
-    return Ablation(_NO_PREFIX, means, _unembedded(bridge, shape, means, batches[0]))
+    logits = _unembedded(bridge, shape, means, batches[0])
+    return ReferenceActivations(_NO_PREFIX, means, logits, calls)
 
 
 @torch.no_grad()
-def zero(bridge: TransformerBridge, shape: GraphShape, prompts: Prompts) -> Ablation:
-    """No source writes anything."""
-    recorded, _ = _recorded(bridge, shape, prompts.tokens[:1], _NO_PREFIX)
-    blank = {name: torch.zeros_like(activation) for name, activation in recorded.items()}
-    stream = blank[hooks.resid_pre(0)].clone()
+def zero(bridge: TransformerBridge, shape: GraphShape, prompts: Prompts) -> ReferenceActivations:
+    """Zeros for what the sources write, and the stream that is then left."""
+    recorded, _, calls = _recorded(bridge, shape, prompts.tokens[:1], _NO_PREFIX)
+    zeros = {name: torch.zeros_like(activation) for name, activation in recorded.items()}
+    stream = zeros[hooks.resid_pre(0)].clone()
     for layer in range(shape.n_layers):
-        blank[hooks.resid_pre(layer)] = stream
+        zeros[hooks.resid_pre(layer)] = stream
         bias = bridge.blocks[layer].attn.b_O
         after_attention = stream if bias is None else stream + bias.detach().to(stream.dtype)
-        blank[hooks.mlp_norm_in(layer)] = stream if shape.parallel else after_attention
+        zeros[hooks.mlp_norm_in(layer)] = stream if shape.parallel else after_attention
         stream = after_attention
-    blank[hooks.resid_post(shape.n_layers - 1)] = stream
-    return Ablation(_NO_PREFIX, blank, _unembedded(bridge, shape, blank, prompts))
+    zeros[hooks.resid_post(shape.n_layers - 1)] = stream
+    logits = _unembedded(bridge, shape, zeros, prompts)
+    return ReferenceActivations(_NO_PREFIX, zeros, logits, calls)
 
 
 def _recorded(
@@ -121,16 +142,18 @@ def _recorded(
     shape: GraphShape,
     tokens: Int[Tensor, "batch position"],
     prefix: Prefix,
-) -> tuple[dict[str, Float[Tensor, "batch position *rest"]], Float[Tensor, "batch vocabulary"]]:
-    """What an ablated world consists of, in a run on some tokens, in float32 at least."""
+) -> tuple[
+    dict[str, Float[Tensor, "batch some *rest"]], Float[Tensor, "batch vocabulary"], BlockCalls
+]:
+    """What reference activations consist of, in a run on some tokens, in float32 at least."""
     layers = range(shape.n_layers)
     kinds = (hooks.resid_pre, hooks.z, hooks.mlp_norm_in, hooks.mlp_out)
     names = [*(name(layer) for layer in layers for name in kinds), hooks.resid_post(layers[-1])]
-    recorder = Recorder()
-    with bridge.hooks(fwd_hooks=[recorder.keep(name) for name in names]):
+    recorder, calls = Recorder(), BlockCalls()
+    with calls.recording(bridge), bridge.hooks(fwd_hooks=[recorder.keep(name) for name in names]):
         logits = prefix.run(bridge, tokens)[:, -1]
     dtype = torch.promote_types(logits.dtype, torch.float32)
-    return {name: recorder[name].to(dtype) for name in names}, logits
+    return {name: recorder[name].to(dtype) for name in names}, logits, calls
 
 
 def _unembedded(

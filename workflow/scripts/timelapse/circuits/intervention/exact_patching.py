@@ -1,55 +1,60 @@
 """Exact edge patching: what corrupting one edge really does, the oracle of the other methods.
 
-The score of an edge is the logit difference of the clean prompt with this edge alone ablated, less
-that of the clean prompt: a pass for every edge and prompt. Negative: the edge helps.
+The score of an edge is the metric of the clean prompt with this edge alone ablated, minus that of
+the clean prompt. Negative: the edge helps.
 """
 
 from collections.abc import Iterator, Sequence
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Int
 from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 
 from timelapse.circuits.graph import GraphShape
-from timelapse.circuits.intervention.ablation import Ablation, ablated_batches
-from timelapse.circuits.intervention.forward import logit_differences
+from timelapse.circuits.intervention.evaluate import CircuitEvaluator
 from timelapse.circuits.scores import PromptScores
-from timelapse.circuits.settings import Settings
-from timelapse.models.metric_values import last_logits, logit_difference
+from timelapse.circuits.settings import MethodSettings
+from timelapse.models.metric import Metric
+from timelapse.models.metric_values import last_logits
 from timelapse.models.prompts import Prompts
 
+_CIRCUITS = 64
+"""Circuits that are run together; all that comes before the missing edge they share."""
 
+
+@torch.no_grad()
 def exact(
     bridge: TransformerBridge,
     shape: GraphShape,
     prompts: Sequence[Prompts],
     corruption: str,
-    settings: Settings,
+    settings: MethodSettings,
+    metric: Metric,
 ) -> Iterator[PromptScores]:
     """Scores of all edges by patching each of them; see `methods`.
 
-    `settings.batch` pairs of an edge and a prompt share a pass: it bounds the memory.
+    `settings.batch` prompts share a pass.
     """
-    for bucket in prompts:
-        for batch, ablation in ablated_batches(
-            bridge, shape, bucket, corruption, settings.ablation, settings.batch
-        ):
-            scores = _edge_by_edge(bridge, shape, batch, ablation, settings.batch)
-            yield PromptScores(batch.rows, scores)
+    evaluator = CircuitEvaluator(
+        bridge, shape, prompts, corruption, metric, settings.ablation, settings.batch
+    )
+    everything = torch.ones(len(shape.edges), dtype=torch.bool)
+    for batch, reference in evaluator.batches():
+        logits = last_logits(bridge, batch.tokens)
+        clean = metric.value(logits, batch.answer, batch.foils)
+        scores = [
+            evaluator.batch_values(batch, reference, without) - clean
+            for without in without_one_each(everything, torch.arange(len(everything)))
+        ]
+        yield PromptScores(batch.rows, torch.cat(scores))
 
 
-@torch.no_grad()
-def _edge_by_edge(
-    bridge: TransformerBridge, shape: GraphShape, prompts: Prompts, ablation: Ablation, rows: int
-) -> Float[Tensor, "edge batch"]:
-    logits = last_logits(bridge, prompts.tokens)
-    clean = logit_difference(logits, prompts.answer, prompts.foils)
-    n_edges = len(shape.edges)
-    at_once = max(1, rows // len(prompts))
-    found = []
-    for edges in torch.arange(n_edges).split(at_once):
-        all_but_one = torch.ones(len(edges), n_edges, dtype=torch.bool)
-        all_but_one[torch.arange(len(edges)), edges] = False
-        found.append(logit_differences(bridge, shape, prompts, ablation, all_but_one, rows))
-    return torch.cat(found) - clean
+def without_one_each(
+    circuit: Bool[Tensor, "edge"], edges: Int[Tensor, "some_edge"]
+) -> Iterator[Bool[Tensor, "some edge"]]:
+    """A circuit without one of its edges, for each of some edges in their order, some at a time."""
+    for some in edges.split(_CIRCUITS):
+        without = circuit.repeat(len(some), 1)
+        without[torch.arange(len(some)), some] = False
+        yield without

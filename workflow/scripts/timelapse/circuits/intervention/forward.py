@@ -1,97 +1,110 @@
 """A forward pass in which every edge carries its own activation: kept edges live, others ablated.
 
-The model runs on the clean prompts. Whatever a target reads is put together anew: the residual
-stream of the ablated world, and for every kept edge the difference between what its source has
-written in this very pass and what it writes in the ablated world (interchange interventions on
-edges: Goldowsky-Dill et al., "Localizing Model Behavior with Path Patching", 2023; Conmy et al.,
-"Towards Automated Circuit Discovery for Mechanistic Interpretability", 2023). That takes one pass
-for any number of ablated edges, and one matrix product wherever the stream is read: which edges are
-kept, times the stack of differences.
+The model runs on the clean prompts. Whatever a target reads is put together anew: the reference
+stream, and for every kept edge the difference between what its source has written in this very pass
+and what it writes in the reference (interchange interventions on edges: Goldowsky-Dill et al.,
+"Localizing Model Behavior with Path Patching", 2023; Conmy et al., "Towards Automated Circuit
+Discovery for Mechanistic Interpretability", 2023).
+
+Many circuits take one pass, in which each node that is different in any of them is computed once
+(`shared_nodes`). So a block runs by itself, for as many rows as there are different nodes in it.
 """
 
-from bisect import bisect_left
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Iterator
+from typing import Any
 
+import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
+from transformer_lens.model_bridge.exceptions import StopAtLayerException
 
-from timelapse.circuits.graph import GraphShape, Target
-from timelapse.circuits.intervention.ablation import Ablation
+from timelapse.circuits.batch_memory import equal_parts, numbers_in_memory
+from timelapse.circuits.graph import GraphShape
+from timelapse.circuits.intervention.ablation import ReferenceActivations
 from timelapse.circuits.intervention.projection import Projection
+from timelapse.circuits.intervention.shared_nodes import AttentionPlan, Plan, Reads, plan_shared
 from timelapse.models import hooks
 from timelapse.models.fused_activations import fused_activations
-from timelapse.models.metric_values import logit_difference
+from timelapse.models.metric import Metric
 from timelapse.models.prompts import Prompts
 
-ROWS = 100
-"""Pairs of a circuit and a prompt in one forward pass, unless told otherwise."""
+_FEWEST_PROMPTS = 8
+"""Prompts that a pass should have at least, for the sake of speed: else it has fewer circuits."""
+
+_SHARE = 0.25
+"""The share of the memory for activations that the outputs and inputs of nodes may take."""
 
 
 @torch.no_grad()
-def logit_differences(
+def circuit_values(
     bridge: TransformerBridge,
     shape: GraphShape,
     prompts: Prompts,
-    ablation: Ablation,
+    reference: ReferenceActivations,
     kept: Bool[Tensor, "circuit edge"],
-    rows: int = ROWS,
+    metric: Metric,
 ) -> Float[Tensor, "circuit batch"]:
-    """The logit differences of clean prompts when only the edges of a circuit carry the clean run.
+    """The metric of clean prompts when only the edges of a circuit carry the clean run.
 
     Args:
         bridge: the model; its weights as they are or in compatibility mode.
         shape: its graph.
         prompts: one batch, on the model's device.
-        ablation: the ablated world of these prompts.
-        kept: the circuits; edges in the order of `GraphShape.edges`. Nothing is pruned. Those in
-            which nothing reaches the logits take no pass.
-        rows: pairs of a circuit and a prompt in one pass, or one circuit if there are more prompts.
-            It bounds the memory: beside the model's activations, (sources with a kept edge +
-            queries, keys or values of a layer) x rows x positions x d_model numbers.
+        reference: what all other edges carry for these prompts.
+        kept: the circuits; edges in the order of `GraphShape.edges`. Nothing is pruned. Equal ones
+            cost no more than one; those in which nothing reaches the logits cost nothing.
+        metric: what is measured of the logits.
 
     Returns:
         One value for every circuit and prompt, in float32 at least.
     """
-    n_into_logits = shape.n_upstream(shape.targets[-1])
-    found = logit_difference(
-        ablation.logits.expand(len(prompts), -1), prompts.answer, prompts.foils
+    out = metric.value(
+        reference.logits.expand(len(prompts), -1), prompts.answer, prompts.foils
     ).repeat(len(kept), 1)
-    living = kept[:, -n_into_logits:].any(1).nonzero().flatten()
-    smallest_first = living[kept[living].sum(1).argsort()]
-    at_once = max(1, rows // len(prompts))
-    for first in range(0, len(smallest_first), at_once):
-        circuits = smallest_first[first : first + at_once]
-        found[circuits] = _Pass(bridge, shape, prompts, ablation, kept[circuits]).run()
-    return found
+    # Circuits of about the same size share most, so that they stay together where not all fit.
+    by_size = kept.sum(1).argsort(stable=True)
+    for circuits, plan, at_once in _fitting(bridge, shape, reference, kept.cpu(), by_size):
+        for start in range(0, len(prompts), equal_parts(len(prompts), at_once)):
+            rows = slice(start, start + equal_parts(len(prompts), at_once))
+            part = reference.of_rows(rows)
+            values = _Pass(bridge, shape, prompts[rows], part, plan, metric).run()
+            living = torch.from_numpy(plan.logits_of >= 0)
+            which = torch.from_numpy(plan.logits_of)[living].to(values.device)
+            out[circuits[living].to(out.device), rows] = values[which]
+    return out
+
+
+def _fitting(
+    bridge: TransformerBridge,
+    shape: GraphShape,
+    reference: ReferenceActivations,
+    kept: Bool[Tensor, "circuit edge"],
+    circuits: Tensor,
+) -> Iterator[tuple[Tensor, Plan, int]]:
+    """Circuits that fit a pass together, how to run them, and with how many prompts at a time."""
+    plan = plan_shared(kept[circuits.cpu()].numpy(), shape)
+    of_prompt = reference[hooks.resid_pre(0)][0].numel()
+    numbers = max(1, (plan.n_slots + 2 * plan.most_reads) * of_prompt)
+    fit = int(_SHARE * numbers_in_memory(bridge)) // numbers
+    if fit < _FEWEST_PROMPTS and len(circuits) > 1:
+        half = len(circuits) // 2
+        yield from _fitting(bridge, shape, reference, kept, circuits[:half])
+        yield from _fitting(bridge, shape, reference, kept, circuits[half:])
+    elif plan.n_slots:
+        yield circuits.cpu(), plan, max(1, fit)
 
 
 _ALL, _END = slice(None), slice(-1, None)
 
 
-@dataclass(frozen=True)
-class _Reading:
-    """Targets that read at one place.
-
-    Attributes:
-        fed: those that keep an edge in some circuit.
-        kept: which edges these keep, from sources in use that have written by then.
-        cut: those that keep none, but whose readers' outputs are in use.
-    """
-
-    fed: list[int]
-    kept: Float[Tensor, "circuit fed source"]
-    cut: list[int]
-
-
 class _Pass:
-    """One forward pass for some circuits, which stand one after the other along the batch.
+    """One pass for the circuits of a plan.
 
-    The differences of sources without a kept edge are not computed; what only they depend on is
-    left as it is.
+    `_outputs` holds what the sources write less what they write in the reference: a block for each
+    different output, filled as the pass goes on. In the last layer, whose outputs are read at the
+    last position alone, the other positions are left as they are.
     """
 
     def __init__(
@@ -99,154 +112,160 @@ class _Pass:
         bridge: TransformerBridge,
         shape: GraphShape,
         prompts: Prompts,
-        ablation: Ablation,
-        kept: Bool[Tensor, "circuit edge"],
+        reference: ReferenceActivations,
+        plan: Plan,
+        metric: Metric,
     ) -> None:
-        self._bridge, self._shape, self._prompts, self._ablation = bridge, shape, prompts, ablation
-        n_upstream = [shape.n_upstream(target) for target in shape.targets]
-        by_target = kept.cpu().split(n_upstream, dim=1)
-        self._kept = dict(zip(shape.targets, by_target, strict=True))
-        in_use = torch.zeros(len(shape.sources), dtype=torch.bool)
-        for edges in by_target:
-            in_use[: edges.shape[1]] |= edges.any(0)
-        self._in_use = in_use.nonzero().flatten().tolist()
-        entering = ablation[hooks.resid_pre(0)]
-        self._differences = entering.new_empty(
-            len(kept), len(self._in_use), len(prompts), *entering.shape[1:]
+        self._bridge, self._shape, self._prompts = bridge, shape, prompts
+        self._reference, self._plan, self._metric = reference, plan, metric
+        self._dtype = bridge.W_U.dtype
+        entering = reference[hooks.resid_pre(0)]
+        self._outputs = entering.new_empty(plan.n_slots, len(prompts), *entering.shape[1:])
+
+    def run(self) -> Float[Tensor, "read batch"]:
+        """Run all blocks; the metric of every different input of the logits."""
+        prompts, last = self._prompts, hooks.resid_post(self._shape.n_layers - 1)
+        with fused_activations(self._bridge):
+            if self._plan.input_slot is not None:
+                entry = hooks.resid_pre(0)
+                with self._bridge.hooks(fwd_hooks=[hooks.end_run(entry)]):
+                    stream = self._reference.prefix.run(self._bridge, prompts.tokens)
+                torch.sub(stream, self._reference[entry], out=self._outputs[self._plan.input_slot])
+            for layer in range(self._shape.n_layers):
+                self._run_block(layer)
+        streams = self._inputs(self._plan.logits, last, _END)[:, :, 0]
+        n = len(streams)
+        values = self._metric.value_of_stream(
+            self._bridge,
+            streams.flatten(0, 1).to(self._dtype),
+            prompts.answer.repeat(n),
+            prompts.foils.repeat(n, 1),
+        )
+        return values.unflatten(0, (n, -1))
+
+    def _run_block(self, layer: int) -> None:
+        """Compute the different nodes of a layer."""
+        attention, mlp = self._plan.attention[layer], self._plan.mlp[layer]
+        missing = {hooks.z(layer)} if attention.n_rows else set()
+        missing |= {hooks.mlp_out(layer)} if len(mlp.reads) else set()
+        if not missing:
+            return
+        # What the last layer writes is read at the last position alone.
+        positions = _END if layer == self._shape.n_layers - 1 else _ALL
+
+        def one_row(activation: Tensor) -> Tensor:
+            """So that nothing is computed with what follows; nothing follows if all is done."""
+            if not missing:
+                raise StopAtLayerException(activation)
+            return activation[:1, -1:]
+
+        def take_heads(activation: Tensor, hook: Any) -> Tensor:
+            if attention.n_rows:
+                self._take_heads(layer, attention, activation, positions)
+            missing.discard(hooks.z(layer))
+            return one_row(activation)
+
+        def put_mlp_inputs(activation: Tensor, hook: Any) -> Tensor | None:
+            if not len(mlp.reads):
+                return None
+            inputs = self._inputs(mlp.reads, hooks.mlp_norm_in(layer), positions)
+            return inputs.flatten(0, 1).to(activation.dtype)
+
+        def take_mlp(activation: Tensor, hook: Any) -> Tensor:
+            if len(mlp.reads):
+                written = activation.unflatten(0, (len(mlp.reads), -1))[:, :, positions]
+                written = written - self._reference[hooks.mlp_out(layer)][:, positions]
+                self._outputs[:, :, positions][self._indices(mlp.slot)] = written
+            missing.discard(hooks.mlp_out(layer))
+            return one_row(activation)
+
+        self._reference.calls.run(
+            self._bridge,
+            layer,
+            self._reference[hooks.resid_pre(layer)][:1].to(self._dtype),
+            attention.n_rows * len(self._prompts) or 1,
+            self._reference.prefix,
+            [
+                *self._projected(layer, attention, positions),
+                (hooks.z(layer), take_heads),
+                (hooks.mlp_norm_in(layer), put_mlp_inputs),
+                (hooks.mlp_out(layer), take_mlp),
+            ],
         )
 
-    def run(self) -> Float[Tensor, "circuit batch"]:
-        """Run the model and measure."""
-        n = self._differences.shape[0]
-        prompts, prefix = self._prompts.repeated(n), self._ablation.prefix.repeated(n)
-        with fused_activations(self._bridge), self._bridge.hooks(fwd_hooks=self._hooks()):
-            logits = prefix.run(self._bridge, prompts.tokens)[:, -1]
-        return logit_difference(logits, prompts.answer, prompts.foils).unflatten(0, (n, -1))
-
-    def _hooks(self) -> list[hooks.Hook]:
-        shape = self._shape
-        last = shape.n_layers - 1
-        cuts = [hooks.at_end(hooks.z(last)), hooks.at_end(hooks.mlp_norm_in(last))]
-        found = [*cuts, self._whole_output(0, hooks.resid_pre(0), _ALL)]
-        for layer in range(shape.n_layers):
-            first = 1 + layer * (shape.n_heads + 1)
-            # What the last layer writes is read at the last position alone.
-            positions = _END if layer == last else _ALL
-            found += [
-                self._projected("q", layer, hooks.query(layer), positions),
-                self._projected("k", layer, hooks.key(layer), _ALL),
-                self._projected("v", layer, hooks.value(layer), _ALL),
-                self._head_outputs(first, layer, positions),
-                self._stream(Target("mlp", layer), hooks.mlp_norm_in(layer), positions),
-                self._whole_output(first + shape.n_heads, hooks.mlp_out(layer), positions),
-            ]
-        found.append(self._stream(Target("logits"), hooks.resid_post(last), _END))
-        return [hook for hook in found if hook]
-
-    def _whole_output(self, source: int, name: str, positions: slice) -> hooks.Hook | None:
-        """Take the difference of a source whose output passes the hook."""
-        if source not in self._in_use:
-            return None
-        difference = self._differences[:, self._in_use.index(source), :, positions]
-
-        def take(activation: Tensor, hook: Any) -> None:
-            written = self._by_circuit(activation)[:, :, positions]
-            torch.sub(written, self._ablation[name][:, positions], out=difference)
-
-        return name, take
-
-    def _head_outputs(self, first: int, layer: int, positions: slice) -> hooks.Hook | None:
-        """Take the differences of heads: of their z, through the output projection."""
-        heads = [head for head in range(self._shape.n_heads) if first + head in self._in_use]
-        if not heads:
-            return None
-        slot = self._in_use.index(first + heads[0])
-        differences = self._differences[:, slot : slot + len(heads), :, positions]
-        name = hooks.z(layer)
-
-        def take(activation: Tensor, hook: Any) -> None:
-            z = self._by_circuit(activation)[:, :, positions] - self._ablation[name][:, positions]
-            weight = self._bridge.blocks[layer].attn.W_O.detach()[heads].to(z.dtype)
-            by_head = z[..., heads, :].permute(3, 0, 1, 2, 4)
-            written = (by_head.flatten(1, 3) @ weight).unflatten(1, by_head.shape[1:4])
-            differences.copy_(written.transpose(0, 1))
-
-        return name, take
-
-    def _projected(
-        self, kind: Literal["q", "k", "v"], layer: int, name: str, positions: slice
-    ) -> hooks.Hook | None:
-        """Replace queries, keys or values by those of the heads' own streams."""
-        n_heads = self._shape.n_heads if kind == "q" else self._shape.n_kv_heads
-        reading = self._reading([Target(kind, layer, head) for head in range(n_heads)])
-        if reading is None:
-            return None
-        stream = hooks.resid_pre(layer)
-
-        def project(activation: Tensor, hook: Any) -> Tensor:
-            replaced = activation.clone()
-            part = self._by_circuit(replaced)[:, :, positions]
-            for heads, streams in (
-                (reading.fed, lambda: self._fed(reading, stream, positions).transpose(0, 1)),
-                (reading.cut, lambda: self._ablation[stream][None, None, :, positions]),
-            ):
-                if heads:
-                    projection = Projection.of(
-                        self._bridge, layer, kind, heads, self._differences.dtype
-                    )
-                    projected = projection(streams()).permute(1, 2, 3, 0, 4)
-                    part[..., heads, :] = projected.to(activation.dtype)
-            return replaced
-
-        return name, project
-
-    def _stream(self, target: Target, name: str, positions: slice) -> hooks.Hook | None:
-        """Replace the stream before a norm that only one target reads through."""
-        reading = self._reading([target])
-        if reading is None:
-            return None
-
-        def put_together(activation: Tensor, hook: Any) -> Tensor:
-            replaced = activation.clone()
-            part = self._by_circuit(replaced)[:, :, positions]
-            if reading.fed:
-                part.copy_(self._fed(reading, name, positions)[:, 0])
+    def _inputs(
+        self, reads: Reads, stream: str, positions: slice
+    ) -> Float[Tensor, "read batch some d_model"]:
+        """What targets read: the reference stream and the outputs over kept edges."""
+        outputs = self._outputs[:, :, positions]
+        reference = self._reference[stream][:, positions]
+        inputs = outputs.new_empty(len(reads), *outputs.shape[1:])
+        for part in reads.parts:
+            into = inputs[part.reads]
+            if len(part.slots):
+                kept = torch.from_numpy(part.kept).to(outputs)
+                sources = self._taken(outputs, part.slots)
+                torch.mm(kept, sources.flatten(1), out=into.flatten(1))
+                into += reference
             else:
-                part.copy_(self._ablation[name][:, positions])
-            return replaced
+                into[:] = reference
+        return inputs
 
-        return name, put_together
+    def _projected(self, layer: int, plan: AttentionPlan, positions: slice) -> list[hooks.Hook]:
+        """Queries, keys and values of the heads' own streams, put in by hooks."""
+        if not plan.n_rows:
+            return []
+        stream, dtype = hooks.resid_pre(layer), self._outputs.dtype
+        queries = Projection.of(self._bridge, layer, ("q",), dtype)(
+            self._inputs(plan.queries, stream, positions), self._indices(plan.queries.target)
+        )
+        keys_values = Projection.of(self._bridge, layer, ("k", "v"), dtype)(
+            self._inputs(plan.keys_values, stream, _ALL), self._indices(plan.keys_values.target)
+        )
+        n_positions = self._outputs.shape[2]
 
-    def _reading(self, targets: Sequence[Target]) -> _Reading | None:
-        """Which of the targets need another input than the model gives them."""
-        written = bisect_left(self._in_use, self._shape.n_upstream(targets[0]))
-        kept = torch.stack([self._kept[target] for target in targets], dim=1)
-        fed = kept.any(0).any(1).tolist()
-        cut = [
-            number
-            for number, target in enumerate(targets)
-            if not fed[number] and self._matters(target)
+        def give(
+            projected: Float[Tensor, "read batch some d_head"], which: Int[np.ndarray, "row head"]
+        ) -> Float[Tensor, "row position head d_head"]:
+            rows = projected[self._indices(which)].permute(0, 2, 3, 1, 4).flatten(0, 1)
+            if rows.shape[1] == n_positions:
+                return rows
+            whole = rows.new_zeros(len(rows), n_positions, *rows.shape[2:])
+            whole[:, -1:] = rows
+            return whole
+
+        def put_in(value: Tensor) -> Any:
+            return lambda activation, hook: value.to(activation.dtype)
+
+        return [
+            (hooks.query(layer), put_in(give(queries, plan.query_of))),
+            (hooks.key(layer), put_in(give(keys_values, plan.key_of))),
+            (hooks.value(layer), put_in(give(keys_values, plan.value_of))),
         ]
-        chosen = [number for number, is_fed in enumerate(fed) if is_fed]
-        if not chosen and not cut:
-            return None
-        edges = kept[:, chosen][:, :, self._in_use[:written]]
-        return _Reading(chosen, edges.to(self._differences), cut)
 
-    def _matters(self, target: Target) -> bool:
-        """Whether the output of one of the target's readers is in use."""
-        in_use = {self._shape.sources[source] for source in self._in_use}
-        return not in_use.isdisjoint(self._shape.readers(target))
+    def _take_heads(
+        self,
+        layer: int,
+        plan: AttentionPlan,
+        activation: Float[Tensor, "row position head d_head"],
+        positions: slice,
+    ) -> None:
+        """Take the outputs of heads: the differences of their z, through the output projection."""
+        heads = self._indices(plan.head)
+        z = activation.unflatten(0, (plan.n_rows, -1))[:, :, positions].permute(0, 3, 1, 2, 4)
+        reference = self._reference[hooks.z(layer)][:, positions].permute(2, 0, 1, 3)
+        change = z[self._indices(plan.row), heads] - reference[heads]
+        weight = self._bridge.blocks[layer].attn.W_O.detach().to(change.dtype)[heads]
+        written = torch.bmm(change.flatten(1, 2), weight).unflatten(1, change.shape[1:3])
+        self._outputs[:, :, positions][self._indices(plan.slot)] = written
 
-    def _fed(
-        self, reading: _Reading, stream: str, positions: slice
-    ) -> Float[Tensor, "circuit fed batch position d_model"]:
-        """What the targets read: the ablated stream and the differences over kept edges."""
-        differences = self._differences[:, : reading.kept.shape[2], :, positions]
-        summed = torch.bmm(reading.kept, differences.flatten(2))
-        return summed.unflatten(2, differences.shape[2:]) + self._ablation[stream][:, positions]
+    def _taken(
+        self, outputs: Float[Tensor, "slot *rest"], slots: Int[np.ndarray, "some_slot"]
+    ) -> Float[Tensor, "some_slot *rest"]:
+        """Some of the outputs; a view if they stand one after the other."""
+        if (np.diff(slots) == 1).all():
+            return outputs[int(slots[0]) : int(slots[-1]) + 1]
+        return outputs[self._indices(slots)]
 
-    def _by_circuit(
-        self, activation: Float[Tensor, "row position *rest"]
-    ) -> Float[Tensor, "circuit batch position *rest"]:
-        return activation.unflatten(0, (self._differences.shape[0], -1))
+    def _indices(self, numbers: Int[np.ndarray, "*shape"]) -> Int[Tensor, "*shape"]:
+        return torch.from_numpy(numbers).to(self._outputs.device)

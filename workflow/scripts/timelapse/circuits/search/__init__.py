@@ -1,1 +1,1 @@
-"""Circuits found by taking away, from the whole model, what the logit difference can do without."""
+"""Circuits found by taking away, from the whole model, what the metric can do without."""

@@ -1,10 +1,10 @@
-"""ACDC: from the logits backwards, every edge is dropped that the logit difference hardly feels.
+"""ACDC: from the logits backwards, every edge is dropped that the metric hardly feels.
 
 Conmy et al., "Towards Automated Circuit Discovery for Mechanistic Interpretability" (2023),
 algorithm 1. Targets come in reverse order of the computation, and of each target the latest source
 first. An edge is ablated for good if that, with all edges dropped so far ablated too, changes the
 measure by less than a threshold. There the measure is a divergence from the model's output; here it
-is the mean logit difference, and a change in either direction counts: an edge that hinders is kept
+is the mean metric, and a change in either direction counts: an edge that hinders is kept
 like one that helps.
 """
 
@@ -16,11 +16,13 @@ from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 
 from timelapse.circuits.graph import GraphShape
+from timelapse.circuits.intervention.evaluate import CircuitEvaluator
 from timelapse.circuits.scores import PromptScores
-from timelapse.circuits.search.greedy_removal import Circuit, Dropping, Measure
+from timelapse.circuits.search.greedy_removal import MeasuredCircuit, PartRemover
 from timelapse.circuits.search.path_patching import effects_within
-from timelapse.circuits.settings import Settings
+from timelapse.circuits.settings import MethodSettings
 from timelapse.errors import UserError
+from timelapse.models.metric import Metric
 from timelapse.models.prompts import Prompts
 
 
@@ -29,29 +31,34 @@ def acdc(
     shape: GraphShape,
     prompts: Sequence[Prompts],
     corruption: str,
-    settings: Settings,
+    settings: MethodSettings,
+    metric: Metric,
 ) -> Iterator[PromptScores]:
     """Scores of the edges that ACDC keeps, by path patching within its circuit; 0 for the others.
 
     Raises:
         UserError: `settings.threshold` is not a share.
     """
-    measure = Measure(bridge, shape, prompts, corruption, settings)
-    yield from effects_within(measure, acdc_circuit(measure, shape, settings.threshold))
+    evaluator = CircuitEvaluator(
+        bridge, shape, prompts, corruption, metric, settings.ablation, settings.batch
+    )
+    yield from effects_within(evaluator, acdc_circuit(evaluator, shape, settings.threshold))
 
 
 @torch.no_grad()
-def acdc_circuit(measure: Measure, shape: GraphShape, threshold: float) -> Bool[Tensor, "edge"]:
+def acdc_circuit(
+    evaluator: CircuitEvaluator, shape: GraphShape, threshold: float
+) -> Bool[Tensor, "edge"]:
     """The edges that ACDC keeps.
 
     An edge into a target from which no kept edge leads on to the logits changes nothing: it goes
-    without a measurement.
+    without being measured.
 
     Args:
-        measure: measures circuits.
+        evaluator: measures circuits.
         shape: the model's graph.
-        threshold: the change from which on an edge stays, as a share of the clean less the
-            corrupted mean logit difference.
+        threshold: the change from which on an edge stays, as a share of the clean minus the
+            corrupted mean metric.
 
     Raises:
         UserError: the threshold is negative or not a number.
@@ -62,9 +69,10 @@ def acdc_circuit(measure: Measure, shape: GraphShape, threshold: float) -> Bool[
         )
     n_edges = len(shape.edges)
     all_or_none = torch.tensor([True, False])[:, None].repeat(1, n_edges)
-    clean, corrupted = measure(all_or_none)
+    clean, corrupted = evaluator.means(all_or_none)
     limit = threshold * abs(clean - corrupted)
-    circuit, dropping = Circuit(all_or_none[0], clean), Dropping(measure)
+    remover = PartRemover(evaluator.means, evaluator.at_once)
+    circuit = MeasuredCircuit(all_or_none[0], clean)
     leads_on = dict.fromkeys(shape.sources, False)
     end = n_edges
     for target in reversed(shape.targets):
@@ -74,13 +82,13 @@ def acdc_circuit(measure: Measure, shape: GraphShape, threshold: float) -> Bool[
         if matters or not limit:
             parts = torch.zeros(len(into), n_edges, dtype=torch.bool)
             parts[torch.arange(len(into)), into] = True
-            circuit = dropping.in_turn(
+            circuit = remover.in_turn(
                 circuit, parts, lambda before, after: abs(after - before) < limit
             )
         else:
             kept = circuit.kept.clone()
             kept[into] = False
-            circuit = Circuit(kept, circuit.value)
+            circuit = MeasuredCircuit(kept, circuit.value)
         for source, is_kept in zip(shape.upstream(target), circuit.kept[first:end], strict=True):
             leads_on[source] |= bool(is_kept)
         end = first

@@ -4,7 +4,7 @@ Lan et al., "Towards Interpretable Sequence Continuation: Analyzing Shared Circu
 Language Models" (2023, arXiv 2311.04131). Heads and MLPs are offered for dropping from the last to
 the first, then from the first to the last, and so on until nothing more is dropped. A node is
 dropped, that is, all edges from it are ablated, if the circuit without it keeps at least a share of
-the model's mean logit difference. Then the edges between the nodes that are left are path patched.
+the model's mean metric. Then the edges between the nodes that are left are path patched.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,12 +16,14 @@ from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 
 from timelapse.circuits.graph import GraphShape
+from timelapse.circuits.intervention.evaluate import CircuitEvaluator
 from timelapse.circuits.reachability import wiring
 from timelapse.circuits.scores import PromptScores
-from timelapse.circuits.search.greedy_removal import Circuit, Dropping, Measure
+from timelapse.circuits.search.greedy_removal import MeasuredCircuit, PartRemover
 from timelapse.circuits.search.path_patching import effects_within
-from timelapse.circuits.settings import Settings
+from timelapse.circuits.settings import MethodSettings
 from timelapse.errors import UserError
+from timelapse.models.metric import Metric
 from timelapse.models.prompts import Prompts
 
 
@@ -30,29 +32,34 @@ def node_ablation(
     shape: GraphShape,
     prompts: Sequence[Prompts],
     corruption: str,
-    settings: Settings,
+    settings: MethodSettings,
+    metric: Metric,
 ) -> Iterator[PromptScores]:
     """Scores of the edges between the nodes that are left, by path patching; 0 for the others.
 
     Raises:
         UserError: `settings.keep` is not a share.
     """
-    measure = Measure(bridge, shape, prompts, corruption, settings)
-    nodes = surviving_nodes(measure, shape, settings.keep)
-    yield from effects_within(measure, edges_between(shape, nodes))
+    evaluator = CircuitEvaluator(
+        bridge, shape, prompts, corruption, metric, settings.ablation, settings.batch
+    )
+    nodes = surviving_nodes(evaluator, shape, settings.keep)
+    yield from effects_within(evaluator, edges_between(shape, nodes))
 
 
 @torch.no_grad()
-def surviving_nodes(measure: Measure, shape: GraphShape, keep: float) -> Bool[Tensor, "source"]:
+def surviving_nodes(
+    evaluator: CircuitEvaluator, shape: GraphShape, keep: float
+) -> Bool[Tensor, "source"]:
     """Which of `GraphShape.sources` are left; the input always is.
 
     The sweeps end when one of them drops nothing: all nodes that are left were then judged within
     the same circuit.
 
     Args:
-        measure: measures circuits.
+        evaluator: measures circuits.
         shape: the model's graph.
-        keep: the share of the model's mean logit difference that the circuit must keep, whichever
+        keep: the share of the model's mean metric that the circuit must keep, whichever
             sign it has.
 
     Raises:
@@ -68,11 +75,12 @@ def surviving_nodes(measure: Measure, shape: GraphShape, keep: float) -> Bool[Te
     source_of_edge = torch.from_numpy(wiring(shape).source)
     from_node = source_of_edge == torch.arange(len(shape.sources))[:, None]
     everything = torch.ones(len(shape.edges), dtype=torch.bool)
-    (full,) = measure(everything[None])
-    circuit, dropping = Circuit(everything, full), Dropping(measure)
+    (full,) = evaluator.means(everything[None])
+    remover = PartRemover(evaluator.means, evaluator.at_once)
+    circuit = MeasuredCircuit(everything, full)
     left = torch.arange(1, len(shape.sources))
     for order in cycle([-1, 1]):
-        circuit = dropping.in_turn(
+        circuit = remover.in_turn(
             circuit,
             from_node[left.sort(descending=order < 0).values],
             lambda _, without: without * full >= keep * full**2 > 0,

@@ -1,4 +1,4 @@
-"""Path patching within a circuit: what corrupting one of its edges does to its logit difference.
+"""Path patching within a circuit: what corrupting one of its edges does to its metric.
 
 Every edge of a circuit, into queries, keys, values, MLPs and logits, is ablated by itself while the
 circuit's other edges carry the clean run and all edges outside the circuit stay ablated (Wang et
@@ -12,23 +12,27 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
+from timelapse.circuits.intervention.evaluate import CircuitEvaluator
+from timelapse.circuits.intervention.exact_patching import without_one_each
 from timelapse.circuits.scores import PromptScores
-from timelapse.circuits.search.greedy_removal import Measure
 
 
 @torch.no_grad()
-def effects_within(measure: Measure, kept: Bool[Tensor, "edge"]) -> Iterator[PromptScores]:
+def effects_within(
+    evaluator: CircuitEvaluator, kept: Bool[Tensor, "edge"]
+) -> Iterator[PromptScores]:
     """The effect of every edge of a circuit on every prompt; 0 for the edges outside it.
 
-    The effect is the circuit's logit difference without the edge less that with it: negative edges
-    help. A pass for every kept edge and prompt, `measure.at_once` of them together.
+    The effect is the circuit's metric without the edge minus that with it: negative edges help.
     """
     edges = kept.nonzero()[:, 0]
-    for prompts, ablation in measure.worlds():
-        whole = measure.each(prompts, ablation, kept[None])
+    for prompts, reference in evaluator.batches():
+        whole = evaluator.batch_values(prompts, reference, kept[None])
         scores = whole.new_zeros(len(kept), len(prompts))
-        for some in edges.split(measure.at_once):
-            without = kept.repeat(len(some), 1)
-            without[torch.arange(len(some)), some] = False
-            scores[some] = measure.each(prompts, ablation, without) - whole
+        if len(edges):
+            without = [
+                evaluator.batch_values(prompts, reference, circuits)
+                for circuits in without_one_each(kept, edges)
+            ]
+            scores[edges] = torch.cat(without) - whole
         yield PromptScores(prompts.rows, scores)

@@ -1,75 +1,111 @@
 """The circuit: its strongest edges layer by layer, one panel for each corruption.
 
-Stage: figures. Nodes keep their places and edges their scale over all frames; nodes outside the
-circuit stay in sight as faint boxes.
+Nodes keep their places and edges their scale over all frames; nodes outside the circuit stay in
+sight as faint boxes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
+from matplotlib.artist import Artist
 
-from timelapse.figures.films.plots import Circuit
-from timelapse.figures.graph.circuit_edges import in_words, read_scores, select
+from timelapse.figures.graph.circuit_edges import (
+    corruption_words,
+    nodes_of,
+    read_scores,
+    select,
+)
 from timelapse.figures.graph.edge_style import (
     change_handles,
+    edge_styles,
     sign_handles,
-    strokes_of,
     width_handles,
 )
-from timelapse.figures.graph.head_roles import Held
-from timelapse.figures.graph.page import GraphSheet
+from timelapse.figures.graph.head_roles import HeadRoleLabels
+from timelapse.figures.graph.node_link import node_link_document
+from timelapse.figures.graph.page import GraphPage
 
 
 class CircuitDrawing:
-    """An open circuit figure.
+    """An open circuit figure; see `axes.FilmDrawing`.
 
     Attributes:
-        selection: the drawn edges.
-        held: the roles of the heads.
+        circuits: the drawn edges.
+        labels: the roles of the heads.
+        panels: one for each corruption.
     """
 
     def __init__(
         self,
-        plot: Circuit,
         table: pa.Table,
         source: str | Path,
-        extras: Mapping[str, pa.Table] | None = None,
+        *,
+        score: str,
+        edges: int = 30,
+        method: str | None = None,
+        corruption: str | None = None,
+        head_roles: pa.Table | None = None,
     ) -> None:
-        scores = read_scores(table, plot.method, source).of(plot.corruption, source)
-        self.selection = select(scores, plot.edges)
-        self.held = Held.of((extras or {}).get("head_roles"))
-        self.steps = self.selection.steps
-        self._chosen = plot.edges
-        self._largest = self.selection.largest
-        colors = self.held.shown(self.selection.lit_nodes())
-        sheet = GraphSheet(self.selection.shape, len(self.selection.corruptions), colors)
-        self.figure, self._panels = sheet.figure, sheet.panels
+        """
+        Args:
+            table: the edges of all steps.
+            source: where they come from, for messages.
+            score: what the score of an edge is, with its unit.
+            edges: how many of the strongest edges are chosen before pruning.
+            method: what scored the edges; the first in the table if None.
+            corruption: the one that is drawn, or "pooled" for the mean over all; each in a panel
+                of its own if None.
+            head_roles: the roles of the heads; boxes stay white if None.
+
+        Raises:
+            UserError: there is no such method or corruption, or a model's edges are not all there.
+        """
+        scores = read_scores(table, method, source).under(corruption, source)
+        self.circuits = select(scores, edges)
+        self.labels = HeadRoleLabels.of(head_roles)
+        self.steps = self.circuits.steps
+        self._chosen = edges
+        self._largest = self.circuits.largest
+        colors = self.labels.colors_of(self.circuits.active_nodes())
+        page = GraphPage(self.circuits.shape, len(self.circuits.corruptions), colors)
+        self.figure, self.panels = page.figure, page.panels
         since = f"since step {self.steps[0]}"
-        sheet.explain(
-            f"drawn: of the {plot.edges} strongest edges ({self.selection.method}) those on a path"
-            " from input to logits · score: change of the logit difference (logits) when the edge"
-            " is corrupted",
+        page.explain(
+            f"drawn: of the {edges} strongest edges ({self.circuits.method}) those on a path"
+            f" from input to logits · score: {score}",
             [
                 *sign_handles(),
                 *width_handles(self._largest),
                 *change_handles("kept", f"added {since}", f"lost {since}"),
             ],
         )
+        self.changing: Sequence[Artist] = [
+            artist for panel in self.panels for artist in panel.changing
+        ]
 
     def show(self, index: int) -> None:
-        """See `Drawing.show`."""
+        """Bring the panels to the step number `index` of `steps`."""
         step = self.steps[index]
-        for corruption, panel in zip(self.selection.corruptions, self._panels, strict=True):
-            edges = self.selection.edges[step, corruption]
-            lost = self.selection.lost[step, corruption]
-            title = f"{in_words(corruption)}\n{len(edges)} of {self._chosen} edges"
+        for corruption, panel in zip(self.circuits.corruptions, self.panels, strict=True):
+            edges = self.circuits.edges[step, corruption]
+            lost = self.circuits.lost[step, corruption]
+            title = f"{corruption_words(corruption)}\n{len(edges)} of {self._chosen} edges"
             if index:
                 added = sum(edge.change == "added" for edge in edges)
                 title += f" · {added} added, {len(lost)} lost"
             panel.show(
                 title,
-                strokes_of(edges, lost, self._largest),
-                self.selection.lit(edges),
-                self.held.strongest(step),
+                edge_styles(edges, lost, self._largest),
+                nodes_of(edges),
+                self.labels.strongest(step),
             )
+
+    def document(self, index: int, about: Mapping[str, object]) -> dict[str, object]:
+        """The circuits of the step number `index` of `steps` as node-link JSON.
+
+        Args:
+            index: of the step.
+            about: further attributes of the graph.
+        """
+        return node_link_document(self.circuits, self.steps[index], about, self.labels)

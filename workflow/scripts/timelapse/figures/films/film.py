@@ -1,110 +1,120 @@
-"""A figure over training: its tables are read once, then any step is drawn. Stage: figures."""
+"""A film over training: its tables are read once, then any step is drawn.
+
+What stays the same in all frames is drawn once, as an image; for a frame the changing artists are
+drawn over a copy of it.
+"""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-import pyarrow as pa
-
-from timelapse import tables
 from timelapse.errors import UserError
 from timelapse.figures import style
-from timelapse.figures.axes import Drawing
-from timelapse.figures.figure_tables import read_tables
-from timelapse.figures.films.circuit import CircuitDrawing
-from timelapse.figures.films.head_lists import RankingDrawing, RolesDrawing
-from timelapse.figures.films.heatmap import HeatmapDrawing
-from timelapse.figures.films.line_plots import (
-    BarsDrawing,
-    CurvesDrawing,
-    LineDrawing,
-    SizeCurvesDrawing,
-)
-from timelapse.figures.films.plots import (
-    Bars,
-    Circuit,
-    Curves,
-    Heatmap,
-    Line,
-    Plot,
-    Ranking,
-    Roles,
-    Scatter,
-    SizeCurves,
-)
-from timelapse.figures.films.registry import Kind, kind_named
-from timelapse.figures.films.scatter import ScatterDrawing
+from timelapse.figures.axes import FilmDrawing
+from timelapse.figures.figure_tables import InputTables
+from timelapse.figures.films.registry import Film
 from timelapse.figures.header import Header, WinRateSeries
-from timelapse.figures.images import Frame, pixels
+from timelapse.figures.images import Frame, agg_canvas, rendered, write_png
+from timelapse.figures.metric_words import LOGIT_DIFFERENCE, MetricWords
 
 
-class Scene:
-    """One kind of figure of one run on one task.
+class FilmRenderer:
+    """The frames of one film of one run on one task; scales are fixed over all given steps.
 
     Attributes:
+        drawing: the open figure.
         steps: the steps that can be drawn, ascending.
     """
 
     def __init__(
         self,
-        kind: Kind,
-        probe_tables: Sequence[Path],
-        win_rate_tables: Sequence[Path],
+        film: Film,
+        tables: InputTables,
         run: str,
         task: str,
-        extra_tables: Mapping[str, Sequence[Path]],
+        options: Mapping[str, Any] | None = None,
+        metric: MetricWords = LOGIT_DIFFERENCE,
     ) -> None:
-        table = read_tables(probe_tables, kind.schema)
-        extras = {
-            name: read_tables(paths, kind.extras[name])
-            for name, paths in extra_tables.items()
-            if paths
-        }
-        rates = WinRateSeries.of(read_tables(win_rate_tables, tables.WIN_RATE))
-        self._run, self._task = run, task
-        self._source = Path(probe_tables[0]).parent
-        with style.applied():
-            self._drawing = open_drawing(kind.plot, table, self._source, extras)
-            self._header = Header(
-                self._drawing.figure,
-                kind.title,
-                (run, task),
-                rates,
-            )
-        self.steps = self._drawing.steps
-        rates.refuse_missing(self.steps, Path(win_rate_tables[0]).parent)
-
-    def draw(self, step: int) -> Frame:
-        """The picture of a step."""
-        with style.applied():
-            self._show(step)
-            return pixels(self._drawing.figure)
-
-    def write_svg(self, step: int, path: Path) -> None:
-        """Write the picture of a step as SVG, free of dates and random ids."""
-        with style.applied():
-            self._show(step)
-            self._drawing.figure.savefig(
-                path, format="svg", metadata={"Date": None, "Creator": None}
-            )
-
-    def write_json(self, step: int, path: Path) -> None:
-        """Write the circuits of a step as node-link JSON, which networkx reads.
+        """
+        Args:
+            film: which.
+            tables: the film's table, its extra tables where they were measured, and win rates.
+            run: name of the run, for the caption.
+            task: name of the task.
+            options: of the film, such as {"edges": 50}.
+            metric: what the task's metric is called.
 
         Raises:
-            UserError: the figure does not show a graph.
+            UserError: an unknown option, or a table that cannot be used.
         """
-        if not isinstance(self._drawing, CircuitDrawing):
+        rates = WinRateSeries.of(tables.table(task, "win_rate"))
+        self._run, self._task = run, task
+        self._source = tables.source(task, film.table)
+        with style.applied():
+            self.drawing: FilmDrawing = film.open(tables, task, options or {}, metric)
+            figure = self.drawing.figure
+            self._header = Header(figure, metric.fill(film.title), (run, task), rates)
+            self._changing = [*self.drawing.changing, *self._header.changing]
+            for artist in self._changing:
+                artist.set_animated(True)
+            self._canvas = agg_canvas(figure)
+            self._canvas.draw()
+            self._background = self._canvas.copy_from_bbox(figure.bbox)
+        self.steps = self.drawing.steps
+        rates.check_steps(self.steps, tables.source(task, "win_rate"))
+
+    def draw(self, step: int) -> Frame:
+        """The picture of a step.
+
+        Raises:
+            UserError: there is no table of this step.
+        """
+        with style.applied():
+            self.show(step)
+            self._canvas.restore_region(self._background)
+            renderer = self._canvas.get_renderer()
+            for artist in sorted(self._changing, key=lambda artist: artist.get_zorder()):
+                artist.draw(renderer)
+            return rendered(self._canvas)
+
+    def write_frame(self, step: int, path: Path, picture: Frame | None = None) -> None:
+        """Write a step as a picture or, of a circuit, as a graph, whichever the suffix asks for.
+
+        Args:
+            step: one of `steps`.
+            path: a .png, a .svg free of dates and random ids, or node-link .json for networkx.
+            picture: the step's picture if it is drawn already.
+
+        Raises:
+            UserError: there is no table of this step, or the film does not show a graph.
+        """
+        match path.suffix:
+            case ".png":
+                write_png(self.draw(step) if picture is None else picture, path)
+            case ".svg":
+                with style.applied():
+                    self.show(step)
+                    no_date = {"Date": None, "Creator": None}
+                    self.drawing.figure.savefig(path, format="svg", metadata=no_date)
+            case ".json":
+                document = self._graph(step, path)
+                path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+
+    def _graph(self, step: int, path: Path) -> dict[str, object]:
+        document = getattr(self.drawing, "document", None)
+        if document is None:
             raise UserError(
                 path, "", "only a circuit can be written as a graph", "Ask for a .png or an .svg"
             )
-        self._index(step)
-        about = {"run": self._run, "task": self._task}
-        document = self._drawing.selection.document(step, about, self._drawing.held)
-        path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+        graph: dict[str, object] = document(
+            self._index(step), {"run": self._run, "task": self._task}
+        )
+        return graph
 
-    def _show(self, step: int) -> None:
-        self._drawing.show(self._index(step))
+    def show(self, step: int) -> None:
+        """Bring the figure to a step."""
+        self.drawing.show(self._index(step))
         self._header.show(step)
 
     def _index(self, step: int) -> int:
@@ -113,64 +123,3 @@ class Scene:
                 self._source, "step", f"no table of step {step}", "Measure this checkpoint first"
             )
         return self.steps.index(step)
-
-
-def open_scene(
-    kind: str,
-    probe_tables: Sequence[Path],
-    win_rate_tables: Sequence[Path],
-    run: str,
-    task: str,
-    options: Mapping[str, object] | None = None,
-    extra_tables: Mapping[str, Sequence[Path]] | None = None,
-) -> Scene:
-    """Read everything that a kind of figure needs; scales are fixed over all given steps.
-
-    Args:
-        kind: a name of `kinds.KINDS`.
-        probe_tables: the files of the kind's probe, one for each step.
-        win_rate_tables: the win rates of the same steps.
-        run: name of the run, for the caption.
-        task: name of the task, for the caption.
-        options: fields of the kind's plot to set, such as {"edges": 50}.
-        extra_tables: the files of those of the kind's `extras` that were measured, by their name.
-
-    Raises:
-        UserError: an unknown kind or option, or a table that cannot be used.
-    """
-    chosen = kind_named(kind).with_options(options or {})
-    return Scene(chosen, probe_tables, win_rate_tables, run, task, extra_tables or {})
-
-
-_RENDERERS: Mapping[type, Callable[..., Drawing]] = {
-    Line: LineDrawing,
-    Bars: BarsDrawing,
-    Heatmap: HeatmapDrawing,
-    Scatter: ScatterDrawing,
-    Curves: CurvesDrawing,
-    Ranking: RankingDrawing,
-    Roles: RolesDrawing,
-    Circuit: CircuitDrawing,
-    SizeCurves: SizeCurvesDrawing,
-}
-
-
-def open_drawing(
-    plot: Plot,
-    table: pa.Table,
-    source: str | Path,
-    extras: Mapping[str, pa.Table] | None = None,
-) -> Drawing:
-    """Prepare a figure whose scales hold every step of `table`.
-
-    Args:
-        plot: what to draw.
-        table: the probe's rows of all steps.
-        source: where they come from, for messages.
-        extras: rows of further tables, by their folder, for the plots that draw from them.
-
-    Raises:
-        UserError: the table has no such rows, or several for one place.
-    """
-    more = [extras] if extras else []
-    return _RENDERERS[type(plot)](plot, table, source, *more)

@@ -1,38 +1,46 @@
-"""The heads with the largest values: lines over the steps, and a list in their order at each step.
+"""Heads that stand out: those with the largest values, and those that hold a role.
 
-Stage: figures. The other heads stay in sight as faint lines.
+Both run over all steps of the run and mark the one that is shown.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from matplotlib.artist import Artist
 from matplotlib.colors import to_rgb
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from timelapse.errors import UserError
 from timelapse.figures import style
+from timelapse.figures.cells import number
 from timelapse.figures.figure_tables import pivot
-from timelapse.figures.films.plots import Ranking, Roles
-from timelapse.figures.graph.head_roles import in_words
+from timelapse.figures.graph.head_roles import role_words
+from timelapse.stats import Z95
 
 LISTED = 2.7
 
 
 class RankingDrawing:
-    """An open ranking."""
+    """Heads with the largest values: lines over the steps, and a list in their order at each step.
 
-    def __init__(self, plot: Ranking, table: pa.Table, source: str | Path) -> None:
-        if not 1 <= plot.top <= len(style.SERIES):
-            raise UserError(
-                "config",
-                "figures.attention_change.top",
-                f"{plot.top} heads cannot be told apart by colour",
-                f"Ask for 1 to {len(style.SERIES)}",
-            )
+    The other heads stay in sight as faint lines. See `axes.FilmDrawing`.
+    """
+
+    def __init__(self, table: pa.Table, source: str | Path, *, ylabel: str, top: int = 7) -> None:
+        """
+        Args:
+            table: the rows of all steps.
+            source: where they come from, for messages.
+            ylabel: what the value is, with its unit.
+            top: how many heads are told apart by colour and listed, 7 at most.
+
+        Raises:
+            UserError: the table has several rows for one place.
+        """
         grid = pivot(table, ("layer", "head"), source, error="ci_low")
         high = pivot(table, ("layer", "head"), source, error="ci_high").error
         self.steps = tuple(map(int, grid.steps))
@@ -42,7 +50,7 @@ class RankingDrawing:
         self._value, self._low, self._high = (
             part.reshape(shape) for part in (grid.value, grid.error, high)
         )
-        best = np.argsort(-np.nanmax(self._value, axis=0), kind="stable")[: plot.top]
+        best = np.argsort(-np.nanmax(self._value, axis=0), kind="stable")[:top]
         self._colors = dict(zip(best.tolist(), style.SERIES, strict=False))
         largest = float(np.nanmax(np.abs(self._value))) or 1.0
         self._decimals = min(max(0, 1 - math.floor(math.log10(largest))), 3)
@@ -56,7 +64,7 @@ class RankingDrawing:
         axes.margins(x=0.02)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=10))
         axes.set_xlabel("fine-tuning step")
-        axes.set_ylabel(plot.ylabel)
+        axes.set_ylabel(ylabel)
         axes.grid(axis="y", color=style.FAINT, linewidth=0.7)
         axes.axhline(0, color=style.MUTED, linewidth=0.9)
         for row in range(shape[1]):
@@ -70,23 +78,24 @@ class RankingDrawing:
         self._mark = axes.axvline(self.steps[0], color=style.INK, linewidth=1.1, linestyle=":")
         (self._dots,) = axes.plot([], [], "o", color=style.INK, markersize=4, zorder=4)
         left = (style.WIDTH - LISTED - style.MARGIN + 0.25) / style.WIDTH
-        rows = [(0.85 + tall - 0.35 - 0.42 * number) / height for number in range(plot.top + 1)]
+        rows = [(0.85 + tall - 0.35 - 0.42 * number) / height for number in range(top + 1)]
         self.figure.text(
             left, rows[0], "rank at this step (95 % interval)", size=style.SMALL, color=style.MUTED
         )
         self._list = [self.figure.text(left, at, "", size=style.TICK) for at in rows[1:]]
-        if shape[1] > plot.top:
+        if shape[1] > top:
             self.figure.text(
                 left,
                 rows[-1] - 0.4 / height,
-                f"colour: the {plot.top} that ever change most\ngrey: the others",
+                f"colour: the {top} that ever change most\ngrey: the others",
                 size=style.SMALL,
                 color=style.MUTED,
                 va="top",
             )
+        self.changing: Sequence[Artist] = (self._mark, self._dots, *self._list)
 
     def show(self, index: int) -> None:
-        """See `Drawing.show`."""
+        """Bring the mark and the list to the step number `index` of `steps`."""
         value, low, high = self._value[index], self._low[index], self._high[index]
         step = self.steps[index]
         self._mark.set_xdata([step, step])
@@ -113,19 +122,28 @@ class Strip:
 
 
 class RolesDrawing:
-    """An open figure of roles."""
+    """Which heads hold which role over the steps; see `axes.FilmDrawing`."""
 
-    def __init__(self, plot: Roles, table: pa.Table, source: str | Path) -> None:
+    def __init__(self, table: pa.Table, source: str | Path, *, top: int = 8) -> None:
+        """
+        Args:
+            table: the rows of all steps.
+            source: where they come from, for messages.
+            top: the most heads that are shown for a role, the strongest.
+
+        Raises:
+            UserError: the table has several rows for one place.
+        """
         axes_names = ("role", "layer", "head")
         scores = pivot(table, axes_names, source, value="score")
-        held = pivot(table, axes_names, source, value="holds", error="score")
+        holds = pivot(table, axes_names, source, value="holds", error="score")
         self.steps = tuple(map(int, scores.steps))
         roles, layers, heads = scores.labels
         shape = (len(self.steps), len(roles), len(layers) * len(heads))
-        self._score, self._holds = scores.value.reshape(shape), held.value.reshape(shape) > 0
-        self._spread = style.Z95 * np.nan_to_num(scores.error).reshape(shape)
+        self._score, self._holds = scores.value.reshape(shape), holds.value.reshape(shape) > 0
+        self._spread = Z95 * np.nan_to_num(scores.error).reshape(shape)
         names = [f"a{layer}.h{head}" for layer in layers for head in heads]
-        self._strips, hidden = self._choose(plot.top)
+        self._strips, hidden = self._choose(top)
         depth = self._strips[-1].top + 1
         floor, over = 0.95, 0.3
         tall = max(depth * STRIP, 3.5)
@@ -171,12 +189,12 @@ class RolesDrawing:
                 )
             )
         for role, name in enumerate(roles):
-            top = min(strip.top for strip in self._strips if strip.role == role)
+            upper = min(strip.top for strip in self._strips if strip.role == role)
             more = f"\n(+ {hidden[role]} weaker)" if hidden[role] else ""
             self.figure.text(
                 style.MARGIN / style.WIDTH,
-                (floor + tall * (1 - (top + 0.08) / depth)) / height,
-                in_words(str(name)) + more,
+                (floor + tall * (1 - (upper + 0.08) / depth)) / height,
+                role_words(str(name)) + more,
                 size=style.TICK,
                 va="top",
             )
@@ -195,15 +213,13 @@ class RolesDrawing:
         self._later = Rectangle((0, 0), n, depth, facecolor="white", alpha=0.6, zorder=2)
         axes.add_patch(self._later)
         axes.add_patch(self._column)
-        self.figure.text(
-            style.MARGIN / style.WIDTH,
-            0.25 / height,
+        style.footnote(
+            self.figure,
             "colour: the score passes the role's threshold · grey: the share of the role's largest"
             " score, below it · ± half the width of the 95 % interval",
-            size=style.SMALL,
-            color=style.MUTED,
-            va="center",
+            style.MARGIN,
         )
+        self.changing: Sequence[Artist] = (self._later, self._column, *self._texts)
 
     def _choose(self, top: int) -> tuple[list[Strip], list[int]]:
         """The strips of every role, and how many heads that hold it have none."""
@@ -229,7 +245,7 @@ class RolesDrawing:
         return np.where(holds, np.array(to_rgb(color)), grey)[None]
 
     def show(self, index: int) -> None:
-        """See `Drawing.show`."""
+        """Bring the marks and the scores to the step number `index` of `steps`."""
         self._column.set_x(index - 0.5)
         self._later.set_x(index + 0.5)
         for strip, text in zip(self._strips, self._texts, strict=True):
@@ -237,8 +253,6 @@ class RolesDrawing:
             holds = self._holds[index, strip.role, strip.head]
             spread = self._spread[index, strip.role, strip.head]
             known = np.isfinite(score)
-            text.set_text(
-                f"{score:.2f} ±{spread:.2f}".replace("-", "−") if known else "not defined"
-            )
+            text.set_text(f"{number(score, 2)} ±{number(spread, 2)}" if known else "not defined")
             text.set_color(style.INK if holds else style.MUTED)
             text.set_fontweight("bold" if holds else "normal")

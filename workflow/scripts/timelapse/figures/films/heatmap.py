@@ -1,134 +1,139 @@
-"""A grid of coloured cells, one panel beside the other, on one scale that is symmetric about 0.
+"""Grids of coloured cells beside each other, on one scale that is symmetric about 0.
 
-Stage: figures. Small grids carry their numbers; large ones mark the cells whose 95 % interval
-includes 0.
+Small grids carry their numbers; large ones mark the cells whose 95 % interval includes 0.
 """
 
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.colors import CenteredNorm
-from matplotlib.image import AxesImage
-from matplotlib.lines import Line2D
-from matplotlib.text import Text
 
 from timelapse.figures import style
 from timelapse.figures.axes import name_ticks, tick_name
-from timelapse.figures.figure_tables import pivot, where
-from timelapse.figures.films.plots import Heatmap
+from timelapse.figures.cells import CellGrid, number
+from timelapse.figures.figure_tables import Key, pivot, where
+from timelapse.stats import Z95
 
 NUMBERED = 8
 """The most rows and columns of a panel whose cells carry numbers."""
 
+_HEIGHT, _LEFT, _FLOOR, _GAP = 7.4, 1.0, 0.95, 0.35
+"""Inches: the figure's height, left of and below the panels, and between them."""
+
 
 class HeatmapDrawing:
-    """An open heatmap."""
+    """An open heatmap; see `axes.FilmDrawing`.
 
-    def __init__(self, plot: Heatmap, table: pa.Table, source: str | Path) -> None:
-        chosen = where(table, plot.where, source)
-        grid_axes = [plot.rows, plot.columns]
-        if plot.panel is not None:
-            grid_axes.insert(0, plot.panel)
-        grid = pivot(chosen, grid_axes, source)
+    Attributes:
+        grids: the cells of each panel.
+    """
+
+    def __init__(
+        self,
+        table: pa.Table,
+        source: str | Path,
+        *,
+        rows: str,
+        columns: str,
+        label: str,
+        conditions: Mapping[str, Key] | None = None,
+        panel: str | None = None,
+        ceiling: float | None = None,
+        wrap: int | None = None,
+    ) -> None:
+        """
+        Args:
+            table: the probe's rows of all steps.
+            source: where they come from, for messages.
+            rows: the column that runs upwards, the lowest value at the bottom.
+            columns: the column that runs to the right.
+            label: what the colour stands for, with its unit.
+            conditions: the rows of the table that are drawn.
+            panel: the column that gets a panel for each value; one panel if None.
+            ceiling: the largest |value| that colours tell apart, so that a few wild values (a
+                share of next to nothing, say) leave the others visible; none if None.
+            wrap: the most panels beside each other; all if None.
+
+        Raises:
+            UserError: the table has no such rows, or several for one place.
+        """
+        axes_of = [rows, columns] if panel is None else [panel, rows, columns]
+        grid = pivot(where(table, conditions or {}, source), axes_of, source)
         self.steps = tuple(map(int, grid.steps))
-        panels = grid.labels[0] if plot.panel is not None else (None,)
-        rows, columns = grid.labels[-2:]
-        shape = (len(self.steps), len(panels), len(rows), len(columns))
+        panels = grid.labels[0] if panel is not None else (None,)
+        row_names, column_names = grid.labels[-2:]
+        shape = (len(self.steps), len(panels), len(row_names), len(column_names))
         self._value = grid.value.reshape(shape)
-        self._spread = style.Z95 * np.nan_to_num(grid.error).reshape(shape)
+        self._spread = Z95 * np.nan_to_num(grid.error).reshape(shape)
         largest = float(np.nanmax(np.abs(self._value))) or 1.0
-        bound = min(largest, plot.ceiling or largest)
-        self._norm = CenteredNorm(0.0, bound)
+        bound = min(largest, ceiling or largest)
+        norm = CenteredNorm(0.0, bound)
         self._decimals = max(0, 2 - math.floor(math.log10(bound)))
 
-        height, floor = 7.4, 0.95
-        self.figure = style.new_figure(style.WIDTH, height)
-        gap, bar = 0.35, 1.35 + 0.2 * len(plot.unit.splitlines())
-        across = min(len(panels), plot.wrap or len(panels))
-        wide = (style.WIDTH - 1.0 - bar - gap * (across - 1)) / across
-        tall = height - floor - style.HEADER - 0.45
+        self.figure = style.new_figure(style.WIDTH, _HEIGHT)
+        bar = 1.35 + 0.2 * len(label.splitlines())
+        across = min(len(panels), wrap or len(panels))
+        wide = (style.WIDTH - _LEFT - bar - _GAP * (across - 1)) / across
+        tall = _HEIGHT - _FLOOR - style.HEADER - 0.45
         down = math.ceil(len(panels) / across)
-        step_down = (tall + 2 * gap) / down
-        numbered = max(len(rows), len(columns)) <= NUMBERED and wide / len(columns) > 0.6
-        self._images: list[AxesImage] = []
-        self._texts: list[list[Text]] = []
-        self._marks: list[Line2D] = []
-        for number, name in enumerate(panels):
-            line, place = divmod(number, across)
-            left, bottom = 1.0 + place * (wide + gap), floor + (down - 1 - line) * step_down
-            axes = style.add_axes(self.figure, left, bottom, wide, step_down - 2 * gap)
-            name_ticks(axes, columns, wide)
-            axes.set_yticks(range(len(rows)), [tick_name(row) for row in rows])
-            axes.tick_params(length=0)
-            axes.spines[:].set_visible(False)
-            if number + across >= len(panels):
-                axes.set_xlabel(plot.column_label or plot.columns)
-            if place == 0:
-                axes.set_ylabel(plot.row_label or plot.rows)
+        step_down = (tall + 2 * _GAP) / down
+        numbered = max(shape[2:]) <= NUMBERED and wide / len(column_names) > 0.6
+        self.grids: list[CellGrid] = []
+        for place, name in enumerate(panels):
+            line, at = divmod(place, across)
+            bottom = _FLOOR + (down - 1 - line) * step_down
+            axes = style.add_axes(
+                self.figure, _LEFT + at * (wide + _GAP), bottom, wide, step_down - 2 * _GAP
+            )
+            size = style.TICK if numbered else None
+            self.grids.append(CellGrid(axes, shape[2:], norm, style.DIVERGING, size, gap=1.5))
+            name_ticks(axes, column_names, wide)
+            axes.set_yticks(range(len(row_names)), [tick_name(row) for row in row_names])
+            if place + across >= len(panels):
+                axes.set_xlabel(columns)
+            if at == 0:
+                axes.set_ylabel(rows)
             else:
                 axes.tick_params(labelleft=False)
             if name is not None:
-                axes.set_title(f"{plot.panel}: {name}", loc="left")
-            image = axes.imshow(
-                self._value[0, number],
-                cmap=style.DIVERGING,
-                norm=self._norm,
-                origin="lower",
-                aspect="auto",
-                interpolation="nearest",
-            )
-            axes.set_xticks(np.arange(len(columns) + 1) - 0.5, minor=True)
-            axes.set_yticks(np.arange(len(rows) + 1) - 0.5, minor=True)
-            axes.grid(which="minor", color="white", linewidth=1.5)
-            axes.tick_params(which="minor", length=0)
-            self._images.append(image)
-            self._texts.append(
-                [
-                    axes.text(column, row, "", ha="center", va="center", size=style.TICK)
-                    for row in range(len(rows))
-                    for column in range(len(columns))
-                ]
-                if numbered
-                else []
-            )
-            (marks,) = axes.plot([], [], "x", color=style.MUTED, markersize=5, linewidth=1)
-            self._marks.append(marks)
-        scale = style.add_axes(self.figure, style.WIDTH - bar + 0.2, floor, 0.22, tall)
-        style.raise_floor(scale, style.floor_of(axes) - floor)
-        beyond = "both" if largest > bound else "neither"
-        colorbar = self.figure.colorbar(self._images[0], cax=scale, extend=beyond)
-        colorbar.set_label(plot.unit)
+                axes.set_title(f"{panel}: {name}", loc="left")
+        self._add_scale(axes, bar, tall, label, beyond=largest > bound)
+        words = (
+            "± half the width of the 95 % interval" if numbered else "○  95 % interval includes 0"
+        )
+        style.footnote(self.figure, words, _LEFT)
+        self.changing: Sequence[Artist] = [
+            artist for cells in self.grids for artist in cells.changing
+        ]
+
+    def _add_scale(self, last: Axes, bar: float, tall: float, label: str, beyond: bool) -> None:
+        """The colour scale, from the floor of the last panel to the top of the first."""
+        axes = style.add_axes(self.figure, style.WIDTH - bar + 0.2, _FLOOR, 0.22, tall)
+        style.raise_floor(axes, style.floor_of(last) - _FLOOR)
+        colorbar = self.figure.colorbar(
+            self.grids[0].image, cax=axes, extend="both" if beyond else "neither"
+        )
+        colorbar.set_label(label)
         colorbar.outline.set_visible(False)
         if np.nanmin(self._value) >= 0:
-            scale.set_ylim(0, bound)
-        self._note(numbered)
-
-    def _note(self, numbered: bool) -> None:
-        words = (
-            "± half the width of the 95 % interval" if numbered else "×  95 % interval includes 0"
-        )
-        width, height = self.figure.get_size_inches()
-        self.figure.text(
-            1.0 / width, 0.25 / height, words, size=style.SMALL, color=style.MUTED, va="center"
-        )
+            axes.set_ylim(bottom=0)
 
     def show(self, index: int) -> None:
-        """See `Drawing.show`."""
-        for number, image in enumerate(self._images):
-            value, spread = self._value[index, number], self._spread[index, number]
-            image.set_data(value)
-            if texts := self._texts[number]:
-                shade = self._norm(value)
-                for text, at in zip(texts, np.ndindex(value.shape), strict=True):
-                    known = np.isfinite(value[at])
-                    text.set_text(_words(value[at], spread[at], self._decimals) if known else "")
-                    text.set_color("white" if abs(shade[at] - 0.5) > 0.32 else style.INK)
+        """Bring the cells to the step number `index` of `steps`."""
+        for place, grid in enumerate(self.grids):
+            value, spread = self._value[index, place], self._spread[index, place]
+            if grid.texts:
+                pairs = zip(value.flat, spread.flat, strict=True)
+                grid.show(value, words=[self._words(*pair) for pair in pairs])
             else:
-                rows, columns = np.nonzero((np.abs(value) <= spread) & (spread > 0))
-                self._marks[number].set_data(columns, rows)
+                grid.show(value, marked=(np.abs(value) <= spread) & (spread > 0))
 
-
-def _words(value: float, spread: float, decimals: int) -> str:
-    return f"{value:+.{decimals}f}\n±{spread:.{decimals}f}".replace("-", "−")
+    def _words(self, value: float, spread: float) -> str:
+        if not np.isfinite(value):
+            return ""
+        return f"{number(value, self._decimals, '+')}\n±{number(spread, self._decimals)}"

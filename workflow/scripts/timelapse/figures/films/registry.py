@@ -1,154 +1,165 @@
-"""Every kind of figure, in one place. Stage: figures.
+"""Every film, declared once. Rules, the config and the tests read this.
 
-To add a kind: give it a name, the probe whose table it reads, a title, and a plot that says which
-rows it draws and what its axes are called. Nothing else has to change.
+To add a film: an entry here, which names the table it reads and what draws it, and a test. A new
+kind of drawing is a class in a module of its own beside this one, see `axes.FilmDrawing`; it is
+given the table, where that comes from, and by keyword the entry's `arguments`, its options and the
+tables of its `extras` that were measured. Nothing heavy is imported here.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-
-from timelapse import tables
 from timelapse.errors import UserError
-from timelapse.figures.films.plots import (
-    Bars,
-    Circuit,
-    Curves,
-    Heatmap,
-    Line,
-    Plot,
-    Ranking,
-    Roles,
-    Scatter,
-    SizeCurves,
+from timelapse.figures.metric_words import MetricWords
+from timelapse.figures.options import (
+    AttentionChangeOptions,
+    CircuitOptions,
+    FigureOptions,
+    HeadRolesOptions,
+    checked_options,
 )
 
-LOGIT_DIFFERENCE = "logit difference (logits)"
-RESTORED = "share of the clean logit difference restored"
-RESTORED_SCALE = f"{RESTORED}\n(0 = corrupted, 1 = clean)"
+if TYPE_CHECKING:
+    from timelapse.figures.axes import FilmDrawing
+    from timelapse.figures.figure_tables import InputTables
 
 
 @dataclass(frozen=True)
-class Kind:
-    """A kind of figure.
+class Film:
+    """A picture of a task at every checkpoint of a run, and the film over them.
+
+    In `title` and `arguments`, `{metric}` and `{unit}` stand for the name and unit of the task's
+    metric.
 
     Attributes:
-        name: the folder and file name of its pictures.
-        table: the probe folder whose tables it reads.
-        schema: the columns of those tables.
+        name: of its file and of the folder of its frames.
+        table: the table of a probe that it draws.
         title: what a frame shows, in a few words.
-        plot: how it is drawn.
-        options: the fields of the plot that a config may set.
-        extras: further probe folders that it draws from where they were measured, and their
-            columns.
+        drawing: import path of the class that draws it.
+        arguments: of that class.
+        options: what a study can set, in the section `name` of the config's `figures`.
+        extras: further tables that it draws from where they were measured.
+        is_graph: whether frames are also written as SVG and as JSON.
     """
 
     name: str
     table: str
-    schema: pa.Schema
     title: str
-    plot: Plot
-    options: tuple[str, ...] = ()
-    extras: Mapping[str, pa.Schema] = field(default_factory=dict)
+    drawing: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    options: type[FigureOptions] = FigureOptions
+    extras: tuple[str, ...] = ()
+    is_graph: bool = False
 
     @property
-    def is_graph(self) -> bool:
-        """Whether its pictures are also written as SVG and JSON."""
-        return isinstance(self.plot, Circuit)
+    def tables(self) -> tuple[str, ...]:
+        """All tables that its jobs read, the win rates of the header included."""
+        return (self.table, *self.extras, "win_rate")
 
-    def with_options(self, options: Mapping[str, Any]) -> "Kind":
-        """The same kind with some fields of its plot set.
+    @property
+    def suffixes(self) -> tuple[str, ...]:
+        """The formats of its frames."""
+        return ("png", "svg", "json") if self.is_graph else ("png",)
+
+    def open(
+        self, tables: "InputTables", task: str, options: Mapping[str, Any], metric: MetricWords
+    ) -> "FilmDrawing":
+        """An open figure whose scales hold every step of the tables.
 
         Raises:
-            UserError: the kind has no such option.
+            UserError: an unknown option, or a table that cannot be used.
         """
-        for name in options:
-            if name not in self.options:
-                known = ", ".join(self.options) or "none"
-                raise UserError(
-                    "config",
-                    f"figures.{self.name}.{name}",
-                    "this figure has no such option",
-                    f"Its options are: {known}",
-                )
-        return replace(self, plot=replace(self.plot, **options))
+        settings = checked_options(self.options, options, self.name)
+        extras = {name: tables.table(task, name) for name in self.extras if tables.has(task, name)}
+        drawing: FilmDrawing = resolve_name(self.drawing)(
+            tables.table(task, self.table),
+            tables.source(task, self.table),
+            **metric.fill(dict(self.arguments)),
+            **settings,
+            **extras,
+        )
+        return drawing
 
 
-def _patched(name: str, site: str, what: str, columns: str) -> Kind:
-    return Kind(
+_FILMS = "timelapse.figures.films."
+_RESTORED = "share of the clean {metric} restored"
+
+
+def _patched(name: str, site: str, what: str, columns: str) -> Film:
+    return Film(
         name=name,
         table="patching",
-        schema=tables.PATCHING,
         title=f"Patching clean into corrupted: {what}",
-        plot=Heatmap(
-            where={"site": site},
-            rows="layer",
-            columns=columns,
-            unit=RESTORED_SCALE,
-            panel="corruption",
-            ceiling=1.0,
-        ),
+        drawing=_FILMS + "heatmap:HeatmapDrawing",
+        arguments={
+            "rows": "layer",
+            "columns": columns,
+            "conditions": {"site": site},
+            "label": f"{_RESTORED}\n(0 = corrupted, 1 = clean)",
+            "panel": "corruption",
+            "ceiling": 1.0,
+        },
     )
 
 
-def _out_against(name: str, site: str, what: str) -> Kind:
-    return Kind(
+def _out_against(name: str, site: str, what: str) -> Film:
+    return Film(
         name=name,
         table="patching",
-        schema=tables.PATCHING,
         title=f"Patching clean into corrupted: each head's output against its {what} alone",
-        plot=Scatter(
-            x={"site": "z"},
-            y={"site": site},
-            xlabel="the head's output patched",
-            ylabel=f"only its {what} patched",
-            unit=f"{RESTORED} (0 = corrupted, 1 = clean)",
-            panel="corruption",
-        ),
+        drawing=_FILMS + "scatter:ScatterDrawing",
+        arguments={
+            "x": {"site": "z"},
+            "y": {"site": site},
+            "xlabel": "the head's output patched",
+            "ylabel": f"only its {what} patched",
+            "unit": f"{_RESTORED} (0 = corrupted, 1 = clean)",
+            "panel": "corruption",
+        },
     )
 
 
 _ALL = (
-    Kind(
+    Film(
         name="stream",
         table="logit_diff",
-        schema=tables.LOGIT_DIFF,
-        title="Logit difference of the residual stream",
-        plot=Line(
-            where={"decomposition": "stream"},
-            x="component",
-            order="layer",
-            xlabel="place in the residual stream (mid: after attention, pre: before the layer)",
-            ylabel=LOGIT_DIFFERENCE,
-        ),
+        title="{Metric} of the residual stream",
+        drawing=_FILMS + "line_plots:LineDrawing",
+        arguments={
+            "conditions": {"decomposition": "stream"},
+            "x": "component",
+            "order": "layer",
+            "xlabel": "place in the residual stream (mid: after attention, pre: before the layer)",
+            "ylabel": "{metric} ({unit})",
+        },
     ),
-    Kind(
+    Film(
         name="layer",
         table="logit_diff",
-        schema=tables.LOGIT_DIFF,
-        title="Logit difference written by each layer",
-        plot=Bars(
-            where={"decomposition": "layer"},
-            x="component",
-            order="layer",
-            xlabel="component",
-            ylabel=LOGIT_DIFFERENCE,
-            groups={"a": "attention", "m": "MLP"},
-        ),
+        title="{Metric} written by each layer",
+        drawing=_FILMS + "line_plots:BarsDrawing",
+        arguments={
+            "conditions": {"decomposition": "layer"},
+            "x": "component",
+            "order": "layer",
+            "xlabel": "component",
+            "ylabel": "{metric} ({unit})",
+            "groups": {"a": "attention", "m": "MLP"},
+        },
     ),
-    Kind(
+    Film(
         name="head",
         table="logit_diff",
-        schema=tables.LOGIT_DIFF,
-        title="Logit difference written by each head",
-        plot=Heatmap(
-            where={"decomposition": "head"},
-            rows="layer",
-            columns="head",
-            unit=LOGIT_DIFFERENCE,
-        ),
+        title="{Metric} written by each head",
+        drawing=_FILMS + "heatmap:HeatmapDrawing",
+        arguments={
+            "rows": "layer",
+            "columns": "head",
+            "conditions": {"decomposition": "head"},
+            "label": "{metric} ({unit})",
+        },
     ),
     _patched("patch_resid", "resid_pre", "residual stream before each layer", "position"),
     _patched("patch_attn", "attn_out", "output of each attention layer", "position"),
@@ -160,90 +171,91 @@ _ALL = (
     _patched("patch_pattern", "pattern", "attention pattern of each head", "head"),
     _out_against("out_vs_value", "v", "values"),
     _out_against("out_vs_pattern", "pattern", "attention pattern"),
-    Kind(
+    Film(
         name="circuit",
         table="edges",
-        schema=tables.EDGES,
         title="Circuit: the strongest edges from input to logits",
-        plot=Circuit(),
-        options=("edges", "method", "corruption"),
-        extras={"head_roles": tables.HEAD_ROLES},
+        drawing=_FILMS + "circuit:CircuitDrawing",
+        arguments={"score": "change of the {metric} ({unit}) when the edge is corrupted"},
+        options=CircuitOptions,
+        extras=("head_roles",),
+        is_graph=True,
     ),
-    Kind(
+    Film(
         name="faithfulness",
         table="faithfulness",
-        schema=tables.FAITHFULNESS,
         title="How much of the behaviour circuits keep",
-        plot=SizeCurves(
-            x="n_edges",
-            xlabel="edges in the circuit",
-            panel={
+        drawing=_FILMS + "size_curves:SizeCurvesDrawing",
+        arguments={
+            "x": "n_edges",
+            "xlabel": "edges in the circuit",
+            "ylabel": "share of the {metric}\n(0 = corrupted, 1 = whole model)",
+            "panels": {
                 "faithfulness": "faithfulness: what the circuit keeps",
                 "completeness": "completeness: what is kept without its edges",
             },
-            interval="faithfulness",
-        ),
+            "interval": "faithfulness",
+        },
     ),
-    Kind(
+    Film(
         name="attention",
         table="attention",
-        schema=tables.ATTENTION,
         title="Attention from the last position to each labelled one",
-        plot=Heatmap(
-            where={"query": "end"},
-            rows="layer",
-            columns="head",
-            unit="attention from the last position (share)",
-            panel="key",
-            wrap=4,
-        ),
+        drawing=_FILMS + "heatmap:HeatmapDrawing",
+        arguments={
+            "rows": "layer",
+            "columns": "head",
+            "conditions": {"query": "end"},
+            "label": "attention from the last position (share)",
+            "panel": "key",
+            "wrap": 4,
+        },
     ),
-    Kind(
+    Film(
         name="attention_change",
         table="attention_change",
-        schema=tables.ATTENTION_CHANGE,
         title="Heads whose attention from the last position has changed most",
-        plot=Ranking(ylabel="share of the attention that has moved since the first step"),
-        options=("top",),
+        drawing=_FILMS + "head_lists:RankingDrawing",
+        arguments={"ylabel": "share of the attention that has moved since the first step"},
+        options=AttentionChangeOptions,
     ),
-    Kind(
+    Film(
         name="head_roles",
         table="head_roles",
-        schema=tables.HEAD_ROLES,
         title="Which heads hold which role",
-        plot=Roles(),
-        options=("top",),
+        drawing=_FILMS + "head_lists:RolesDrawing",
+        options=HeadRolesOptions,
     ),
-    Kind(
+    Film(
         name="logit_lens",
         table="logit_lens",
-        schema=tables.LOGIT_LENS,
-        title="Logit lens: what each layer would say",
-        plot=Curves(
-            x="place",
-            order="layer",
-            xlabel="place in the residual stream (pre: before the layer)",
-            series=("token", {"answer": "answer", "foil": "foils (mean)"}),
-            panel=(
+        title="Logit lens: what each layer would predict",
+        drawing=_FILMS + "line_plots:CurvesDrawing",
+        arguments={
+            "x": "place",
+            "order": "layer",
+            "xlabel": "place in the residual stream (pre: before the layer)",
+            "series": ("token", {"answer": "answer", "foil": "foils (mean)"}),
+            "panel": (
                 "measure",
                 {"probability": "probability", "rank": "rank in the vocabulary (1 = likeliest)"},
             ),
-            ranks=("rank",),
-        ),
+            "ranks": ("rank",),
+        },
     ),
 )
 
-KINDS: Mapping[str, Kind] = {kind.name: kind for kind in _ALL}
+FILMS: Mapping[str, Film] = {film.name: film for film in _ALL}
 
 
-def kind_named(name: str) -> Kind:
-    """The kind of this name.
+def film_named(name: str) -> Film:
+    """The film of this name.
 
     Raises:
         UserError: there is none.
     """
-    if name not in KINDS:
+    if name not in FILMS:
         raise UserError(
-            "config", "figures", f"no figure is called {name!r}", f"Choose among {', '.join(KINDS)}"
+            "config", "figures", f"no film is called {name!r}", f"Choose among {', '.join(FILMS)}"
         )
-    return KINDS[name]
+    return FILMS[name]

@@ -1,14 +1,16 @@
 """A point for every head, one panel beside the other, on axes that are the same in all frames.
 
-Stage: figures. On the diagonal both values are equal. The first checkpoint stays behind in grey.
+On the diagonal both values are equal. The first checkpoint stays behind in grey.
 """
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import matplotlib
 import numpy as np
 import pyarrow as pa
 from jaxtyping import Float
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.collections import LineCollection, PathCollection
@@ -18,8 +20,8 @@ from matplotlib.text import Annotation
 from matplotlib.ticker import MaxNLocator
 
 from timelapse.figures import style
-from timelapse.figures.figure_tables import Pivot, pivot, where
-from timelapse.figures.films.plots import Scatter
+from timelapse.figures.figure_tables import Key, Pivot, pivot, where
+from timelapse.stats import Z95
 
 _DEPTHS = (0.0, 0.92)
 """The part of the colour map in use: its palest end is hard to see on white."""
@@ -32,17 +34,51 @@ _SIDES = [(1, 0), (0, 1), (-1, 0), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1)]
 
 
 class ScatterDrawing:
-    """An open scatter plot."""
+    """An open scatter plot; see `axes.FilmDrawing`.
 
-    def __init__(self, plot: Scatter, table: pa.Table, source: str | Path) -> None:
-        axes_of = (plot.panel, "layer", "head")
-        x, y = (pivot(where(table, part, source), axes_of, source) for part in (plot.x, plot.y))
-        self.steps = tuple(map(int, x.steps))
-        panels, layers, heads = x.labels
+    Attributes:
+        panels: the points of each panel.
+    """
+
+    def __init__(
+        self,
+        table: pa.Table,
+        source: str | Path,
+        *,
+        x: Mapping[str, Key],
+        y: Mapping[str, Key],
+        xlabel: str,
+        ylabel: str,
+        unit: str,
+        panel: str,
+        named: int = 6,
+        ceiling: float = 1.5,
+    ) -> None:
+        """
+        Args:
+            table: the probe's rows of all steps.
+            source: where they come from, for messages.
+            x: the rows whose values go to the right.
+            y: the rows whose values go upwards; heads that share keys and values share the
+                point's y.
+            xlabel: what the first value is.
+            ylabel: what the second value is.
+            unit: the unit of both, written once.
+            panel: the column that gets a panel of its own for each value.
+            named: how many heads of a panel carry their names, those that ever matter most.
+            ceiling: the largest |value| that the axes reach; what lies beyond is drawn there.
+
+        Raises:
+            UserError: the table has no such rows, or several for one place.
+        """
+        axes_of = (panel, "layer", "head")
+        across, up = (pivot(where(table, part, source), axes_of, source) for part in (x, y))
+        self.steps = tuple(map(int, across.steps))
+        panels, layers, heads = across.labels
         names = [f"a{layer}.h{head}" for layer in layers for head in heads]
-        self._value, self._spread = _points(x, y)
+        self._value, self._spread = _points(across, up)
         low, high = style.limits(self._value - self._spread, self._value + self._spread)
-        self._limits = max(low, -plot.ceiling), min(high, plot.ceiling)
+        self._limits = max(low, -ceiling), min(high, ceiling)
         colors = matplotlib.colormaps["viridis"](np.linspace(*_DEPTHS, len(layers)))
 
         floor, gap, bar = 1.0, 0.35, 1.15
@@ -50,22 +86,23 @@ class ScatterDrawing:
         side = min(wide, 5.6)
         height = floor + side + 0.45 + style.HEADER
         self.figure = style.new_figure(style.WIDTH, height)
-        self._panels = []
+        self.panels: list[HeadPoints] = []
         for number, name in enumerate(panels):
             axes = style.add_axes(self.figure, 1.0 + number * (side + gap), floor, side, side)
             axes.set_xlim(self._limits)
             axes.set_ylim(self._limits)
             for axis in (axes.xaxis, axes.yaxis):
                 axis.set_major_locator(MaxNLocator(6, prune="both"))
-            axes.set_title(f"{plot.panel}: {name}", loc="left")
-            axes.set_xlabel(plot.xlabel)
+            axes.set_title(f"{panel}: {name}", loc="left")
+            axes.set_xlabel(xlabel)
             if number == 0:
-                axes.set_ylabel(plot.ylabel)
+                axes.set_ylabel(ylabel)
             else:
                 axes.tick_params(labelleft=False)
-            named = {at: names[at] for at in _standing_out(self._value, number, plot.named)}
+            standing_out = {at: names[at] for at in _standing_out(self._value, number, named)}
             first = self._shown(0, number)
-            self._panels.append(_Panel(axes, first, np.repeat(colors, len(heads), 0), named))
+            shades = np.repeat(colors, len(heads), 0)
+            self.panels.append(HeadPoints(axes, first, shades, standing_out))
         right = 1.0 + len(panels) * (side + gap) - gap
         scale = style.add_axes(self.figure, right + 0.3, floor, 0.22, side)
         norm = BoundaryNorm(np.arange(len(layers) + 1) - 0.5, len(layers))
@@ -76,22 +113,17 @@ class ScatterDrawing:
         colorbar.ax.tick_params(which="both", length=0)
         colorbar.set_label("layer")
         colorbar.outline.set_visible(False)
-        words = f"Both axes: {plot.unit}. Bars: 95 % intervals. Grey: step {self.steps[0]}."
+        words = f"Both axes: {unit}. Bars: 95 % intervals. Grey: step {self.steps[0]}."
         if self._limits[0] > low or self._limits[1] < high:
             words += " What lies beyond the axes is drawn at their ends."
-        note = self.figure.text(
-            1.0 / style.WIDTH,
-            0.25 / height,
-            words,
-            size=style.SMALL,
-            color=style.MUTED,
-            va="center",
-        )
-        style.fit(note, style.WIDTH - 1.0 - style.MARGIN)
+        style.footnote(self.figure, words, 1.0)
+        self.changing: Sequence[Artist] = [
+            artist for points in self.panels for artist in points.changing
+        ]
 
     def show(self, index: int) -> None:
-        """See `Drawing.show`."""
-        for number, panel in enumerate(self._panels):
+        """Bring the points to the step number `index` of `steps`."""
+        for number, panel in enumerate(self.panels):
             panel.show(self._shown(index, number), self._spread[index, number])
 
     def _shown(self, index: int, panel: int) -> Float[np.ndarray, "head axis"]:
@@ -122,11 +154,18 @@ def _points(
     for across, up in ((x.value, y.value), (x.error, y.error)):
         pair = np.stack([across, np.repeat(up, shared, axis=-1)], axis=-1)
         pairs.append(pair.reshape(*pair.shape[:2], -1, 2))
-    return pairs[0], style.Z95 * np.nan_to_num(pairs[1])
+    return pairs[0], Z95 * np.nan_to_num(pairs[1])
 
 
-class _Panel:
-    """The points of one panel."""
+class HeadPoints:
+    """The points of one panel.
+
+    Attributes:
+        dots: one a head.
+        intervals: along x of every head, then along y.
+        names: of the heads that carry one.
+        changing: the artists that `show` updates.
+    """
 
     def __init__(
         self,
@@ -141,11 +180,11 @@ class _Panel:
         axes.axhline(0, color=style.MUTED, linewidth=0.8, zorder=0)
         axes.axvline(0, color=style.MUTED, linewidth=0.8, zorder=0)
         axes.scatter(first[:, 0], first[:, 1], s=16, color=style.FAINT, zorder=1)
-        self._intervals = LineCollection(
+        self.intervals = LineCollection(
             [], colors=np.tile(colors, (2, 1)), linewidths=1, alpha=0.5, zorder=2
         )
-        axes.add_collection(self._intervals, autolim=False)
-        self._dots: PathCollection = axes.scatter(
+        axes.add_collection(self.intervals, autolim=False)
+        self.dots: PathCollection = axes.scatter(
             first[:, 0],
             first[:, 1],
             s=42,
@@ -154,7 +193,7 @@ class _Panel:
             linewidths=0.6,
             zorder=3,
         )
-        self._names: dict[int, Annotation] = {
+        self.names: dict[int, Annotation] = {
             head: axes.annotate(
                 name,
                 (0, 0),
@@ -168,17 +207,18 @@ class _Panel:
             )
             for head, name in names.items()
         }
+        self.changing: Sequence[Artist] = (self.intervals, self.dots, *self.names.values())
 
     def show(
         self, points: Float[np.ndarray, "head axis"], spread: Float[np.ndarray, "head axis"]
     ) -> None:
         """Move points, intervals and names."""
-        self._dots.set_offsets(points)
+        self.dots.set_offsets(points)
         both = []
         for axis in (0, 1):
             reach = spread * np.eye(2)[axis]
             both.append(np.stack([points - reach, points + reach], axis=1))
-        self._intervals.set_segments(list(np.concatenate(both)))
+        self.intervals.set_segments(list(np.concatenate(both)))
         self._place_names(points)
 
     def _place_names(self, points: Float[np.ndarray, "head axis"]) -> None:
@@ -188,7 +228,7 @@ class _Panel:
         dots = points * per_unit
         frame = np.array(self._axes.get_xlim()) * per_unit
         taken: list[np.ndarray] = []
-        for head, text in self._names.items():
+        for head, text in self.names.items():
             half = np.array([0.5 * style.EMS_PER_CHARACTER * len(text.get_text()) + 0.2, 0.65])
             half = half * style.SMALL
             centres = [dots[head] + _offset(side, half) for side in _SIDES]

@@ -1,4 +1,4 @@
-"""The edges that a circuit's picture draws, step by step, and the same as JSON. Stage: figures."""
+"""The edges that a circuit's picture draws, step by step."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,8 +13,7 @@ from timelapse.circuits.graph import GraphShape, Source, Target
 from timelapse.circuits.score_tables import ScoredEdges
 from timelapse.circuits.selection import choose
 from timelapse.errors import UserError
-from timelapse.figures import style
-from timelapse.figures.graph.head_roles import Held
+from timelapse.stats import Z95
 
 Change = Literal["kept", "added", "lost"]
 
@@ -23,13 +22,13 @@ POOLED = "pooled"
 
 
 @dataclass(frozen=True)
-class Edge:
-    """An edge at one step; `score` estimates what corrupting it does to the logit difference.
+class ShownEdge:
+    """An edge at one step; `score` estimates what corrupting it does to the metric.
 
     Attributes:
         source: the node that writes.
         target: the place that reads.
-        score: in logits; below 0 the edge helps.
+        score: in the unit of the metric; below 0 the edge helps.
         std_error: of the score.
         before: the score at the first step.
         change: whether the circuit of the first step has it (kept), the one of this step alone
@@ -46,11 +45,11 @@ class Edge:
     @property
     def clear(self) -> bool:
         """Whether the 95 % interval of the score leaves out 0."""
-        return abs(self.score) > style.Z95 * self.std_error
+        return abs(self.score) > Z95 * self.std_error
 
 
 @dataclass(frozen=True)
-class Selection:
+class ShownCircuits:
     """The circuits of every step under every corruption.
 
     Attributes:
@@ -66,8 +65,8 @@ class Selection:
     steps: tuple[int, ...]
     corruptions: tuple[str, ...]
     method: str
-    edges: Mapping[tuple[int, str], tuple[Edge, ...]]
-    lost: Mapping[tuple[int, str], tuple[Edge, ...]]
+    edges: Mapping[tuple[int, str], tuple[ShownEdge, ...]]
+    lost: Mapping[tuple[int, str], tuple[ShownEdge, ...]]
 
     @property
     def largest(self) -> float:
@@ -75,91 +74,19 @@ class Selection:
         sizes = [abs(edge.score) for edges in self.edges.values() for edge in edges]
         return max(sizes, default=0.0) or 1.0
 
-    def lit_nodes(self) -> Iterator[tuple[int, set[str]]]:
-        """Every step with the nodes of its circuits."""
+    def active_nodes(self) -> Iterator[tuple[int, set[str]]]:
+        """Every step, once for each corruption, with the names of the nodes of its circuit."""
         for (step, _), edges in self.edges.items():
-            yield step, self.lit(edges)
-
-    def lit(self, edges: Sequence[Edge]) -> set[str]:
-        """The names of the nodes that belong to a circuit."""
-        return {edge.source.name for edge in edges} | ({"logits"} if edges else set())
-
-    def document(self, step: int, about: Mapping[str, object], held: Held) -> dict[str, object]:
-        """The circuits of a step as one node-link multigraph, which networkx reads.
-
-        A key or value that several heads share gives a link to each of them in the circuit. What
-        the first step's circuit has besides is listed among the attributes of the graph, as `lost`.
-
-        Args:
-            step: one of `steps`.
-            about: further attributes of the graph.
-            held: which roles the heads hold.
-        """
-        circuits = {corruption: self.edges[step, corruption] for corruption in self.corruptions}
-        lit: set[str] = set().union(*(self.lit(edges) for edges in circuits.values()))
-        nodes: tuple[Source | Target, ...] = (*self.shape.sources, Target("logits"))
-        roles = held.at(step)
-        return {
-            "directed": True,
-            "multigraph": True,
-            "graph": {
-                **about,
-                "step": step,
-                "first_step": self.steps[0],
-                "method": self.method,
-                "corruptions": list(self.corruptions),
-                "lost": [
-                    {"target": edge.target.name, **_attributes(edge, step, corruption)}
-                    for corruption in self.corruptions
-                    for edge in self.lost[step, corruption]
-                ],
-            },
-            "nodes": [
-                {
-                    "id": node.name,
-                    "kind": node.kind,
-                    "layer": node.layer,
-                    "head": node.head,
-                    "role": next(iter(roles.get(node.name, ())), None),
-                    "roles": roles.get(node.name, {}),
-                }
-                for node in nodes
-                if node.name in lit
-            ],
-            "edges": [
-                {
-                    "target": reader,
-                    "key": f"{corruption}:{edge.target.name}",
-                    **_attributes(edge, step, corruption),
-                }
-                for corruption, edges in circuits.items()
-                for edge in edges
-                for reader in self._readers(edge.target, self.lit(edges))
-            ],
-        }
-
-    def _readers(self, target: Target, lit: set[str]) -> list[str]:
-        if target.layer is None:
-            return [target.name]
-        return [reader.name for reader in self.shape.readers(target) if reader.name in lit]
+            yield step, nodes_of(edges)
 
 
-def _attributes(edge: Edge, step: int, corruption: str) -> dict[str, object]:
-    return {
-        "source": edge.source.name,
-        "port": edge.target.kind if edge.target.head is not None else None,
-        "score": edge.score,
-        "std_error": edge.std_error,
-        "clear": edge.clear,
-        "change": edge.change,
-        "score_at_first_step": edge.before,
-        "step": step,
-        "corruption": corruption,
-    }
+def nodes_of(edges: Sequence[ShownEdge]) -> set[str]:
+    """The names of the nodes that belong to a circuit."""
+    return {edge.source.name for edge in edges} | ({"logits"} if edges else set())
 
 
 @dataclass(frozen=True)
-class Scores:
+class EdgeScores:
     """The scores of one method as arrays.
 
     Attributes:
@@ -167,7 +94,7 @@ class Scores:
         method: what scored the edges.
         steps: ascending.
         corruptions: in the order of the table.
-        score: in logits, in the order of `GraphShape.edges`.
+        score: in the unit of the metric, in the order of `GraphShape.edges`.
         std_error: of the scores.
     """
 
@@ -178,7 +105,7 @@ class Scores:
     score: Float[np.ndarray, "step corruption edge"]
     std_error: Float[np.ndarray, "step corruption edge"]
 
-    def of(self, corruption: str | None, source: str | Path) -> "Scores":
+    def under(self, corruption: str | None, source: str | Path) -> "EdgeScores":
         """These scores under one corruption, or pooled over all; all of them if None.
 
         Errors under different corruptions are of the same prompts: the mean of the errors is an
@@ -200,10 +127,10 @@ class Scores:
                 source, "corruption", f"no edges under {corruption}", f"Choose among {names}"
             )
         one = score[:, None], error[:, None]
-        return Scores(self.shape, self.method, self.steps, (corruption,), *one)
+        return EdgeScores(self.shape, self.method, self.steps, (corruption,), *one)
 
 
-def read_scores(table: pa.Table, method: str | None, source: str | Path) -> Scores:
+def read_scores(table: pa.Table, method: str | None, source: str | Path) -> EdgeScores:
     """The scores of one method at all steps, under all corruptions.
 
     Args:
@@ -226,19 +153,11 @@ def read_scores(table: pa.Table, method: str | None, source: str | Path) -> Scor
         )
         for values in (scored.scores, scored.std_errors)
     )
-    return Scores(scored.shape, chosen, scored.steps, scored.corruptions, score, std_error)
+    return EdgeScores(scored.shape, chosen, scored.steps, scored.corruptions, score, std_error)
 
 
-def select(scores: Scores, n: int) -> Selection:
-    """Choose the circuit of size `n` of every step under every corruption.
-
-    Raises:
-        UserError: not one edge is asked for.
-    """
-    if n < 1:
-        raise UserError(
-            "config", "figures.circuit.edges", f"{n} is no number of edges", "Ask for one"
-        )
+def select(scores: EdgeScores, n: int) -> ShownCircuits:
+    """Choose the circuit of size `n`, at least 1, of every step under every corruption."""
     kept = choose(scores.score, scores.shape, n)
     edges, lost = {}, {}
     for number, corruption in enumerate(scores.corruptions):
@@ -247,17 +166,17 @@ def select(scores: Scores, n: int) -> Selection:
             at = scores, index, number
             edges[step, corruption] = _edges(*at, {"kept": now & first, "added": now & ~first})
             lost[step, corruption] = _edges(*at, {"lost": first & ~now})
-    return Selection(scores.shape, scores.steps, scores.corruptions, scores.method, edges, lost)
+    return ShownCircuits(scores.shape, scores.steps, scores.corruptions, scores.method, edges, lost)
 
 
-def in_words(corruption: str) -> str:
+def corruption_words(corruption: str) -> str:
     """How the title of a graph names a corruption."""
     return "all corruptions pooled" if corruption == POOLED else f"corruption: {corruption}"
 
 
 def _edges(
-    scores: Scores, step: int, corruption: int, parts: Mapping[Change, Bool[np.ndarray, "edge"]]
-) -> tuple[Edge, ...]:
+    scores: EdgeScores, step: int, corruption: int, parts: Mapping[Change, Bool[np.ndarray, "edge"]]
+) -> tuple[ShownEdge, ...]:
     """The edges of some parts, the strongest first; those lost by what they were at first."""
     at = step, corruption
     score, error, before = scores.score[at], scores.std_error[at], scores.score[0, corruption]
@@ -265,7 +184,7 @@ def _edges(
         number: name for name, part in parts.items() for number in np.flatnonzero(part).tolist()
     }
     found = [
-        Edge(
+        ShownEdge(
             *scores.shape.edges[number],
             float(score[number]),
             float(error[number]),
@@ -277,6 +196,6 @@ def _edges(
     return tuple(sorted(found, key=_strongest_first))
 
 
-def _strongest_first(edge: Edge) -> tuple[float, str, str]:
+def _strongest_first(edge: ShownEdge) -> tuple[float, str, str]:
     size = abs(edge.before if edge.change == "lost" else edge.score)
     return -size, edge.source.name, edge.target.name

@@ -1,4 +1,4 @@
-"""How the edges of a circuit look: what colour, width, halo and dashes stand for. Stage: figures.
+"""How the edges of a circuit look: what colour, width, halo and dashes stand for.
 
 Colour is the sign of the score, grey where its 95 % interval includes 0; width is its size, and
 weak edges are pale and lie beneath strong ones. Dashes and halo tell what became of an edge since
@@ -6,16 +6,17 @@ the first step.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
+from timelapse.circuits.graph import Source, Target
 from timelapse.figures import style
-from timelapse.figures.graph.circuit_edges import Edge
-from timelapse.figures.graph.panel import Stroke
+from timelapse.figures.graph.circuit_edges import ShownEdge
 
 WIDEST, THINNEST = 6.0, 0.8
-WIDEST_GHOST = 2.0
+WIDEST_LOST = 2.0
 PALEST = 0.4
 """How much of its colour the weakest edge of a large circuit keeps."""
 FEW, MANY = 20, 150
@@ -25,33 +26,60 @@ HALO_WIDTHS = 5.0, 2.2
 """Points by which the halo is wider than its line, in small and in large circuits."""
 
 
-def strokes_of(edges: Sequence[Edge], lost: Sequence[Edge], largest: float) -> list[Stroke]:
-    """The strokes of a circuit, the weakest first; what was lost lies beneath all.
+@dataclass(frozen=True)
+class EdgeStyle:
+    """An edge as it is drawn.
+
+    Attributes:
+        source: where it begins.
+        target: where it ends.
+        color: of the line.
+        width: of the line, in points.
+        dashes: as matplotlib names them.
+        lost: whether the circuit lacks it, and it is only a reminder of the first step's.
+        halo: the colour of a band beneath it; none if None.
+        halo_width: by how much the band is wider than the line, in points.
+    """
+
+    source: Source
+    target: Target
+    color: str
+    width: float
+    dashes: style.Dashes = "-"
+    lost: bool = False
+    halo: str | None = None
+    halo_width: float = 5.0
+
+
+def edge_styles(
+    edges: Sequence[ShownEdge], lost: Sequence[ShownEdge], largest: float
+) -> list[EdgeStyle]:
+    """The looks of a circuit's edges, the weakest first; what was lost lies beneath all.
 
     Args:
         edges: the circuit, the strongest first.
         lost: what the first step's circuit has besides.
-        largest: the |score| of the widest stroke.
+        largest: the |score| of the widest edge.
     """
     palest = palest_of(len(edges))
     halo_width = HALO_WIDTHS[0] + _crowd(len(edges)) * (HALO_WIDTHS[1] - HALO_WIDTHS[0])
     ghosts = [
-        Stroke(
+        EdgeStyle(
             edge.source,
             edge.target,
             style.GHOST,
-            min(width_of(abs(edge.before) / largest), WIDEST_GHOST),
+            min(width_of(abs(edge.before) / largest), WIDEST_LOST),
             dashes="--",
-            ghost=True,
+            lost=True,
         )
         for edge in reversed(lost)
     ]
-    strokes = []
+    drawn = []
     for edge in reversed(edges):
         part = abs(edge.score) / largest
         strength = strength_of(part, palest)
-        strokes.append(
-            Stroke(
+        drawn.append(
+            EdgeStyle(
                 edge.source,
                 edge.target,
                 style.tint(color_of(edge), strength),
@@ -60,7 +88,7 @@ def strokes_of(edges: Sequence[Edge], lost: Sequence[Edge], largest: float) -> l
                 halo_width=halo_width,
             )
         )
-    return [*ghosts, *strokes]
+    return [*ghosts, *drawn]
 
 
 def palest_of(n_edges: int) -> float:
@@ -77,7 +105,7 @@ def _crowd(n_edges: int) -> float:
     return min(max(n_edges - FEW, 0) / (MANY - FEW), 1.0)
 
 
-def color_of(edge: Edge) -> str:
+def color_of(edge: ShownEdge) -> str:
     """Blue helps, orange hurts, grey may do either."""
     if not edge.clear:
         return style.MUTED
@@ -85,7 +113,7 @@ def color_of(edge: Edge) -> str:
 
 
 def width_of(part: float) -> float:
-    """The width of a stroke in points; `part` is its share of the largest score.
+    """The width of an edge in points; `part` is its share of the largest score.
 
     Scores have a long tail: less than linear, so that weak edges differ in width too.
     """

@@ -1,4 +1,4 @@
-"""Which roles the heads hold at each step, for pictures that colour them. Stage: figures."""
+"""Which roles the heads hold at each step, for pictures that colour them."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from timelapse.figures import style
 
 
 @dataclass(frozen=True)
-class Held:
+class HeadRoleLabels:
     """Roles by step and head.
 
     Attributes:
@@ -25,17 +25,17 @@ class Held:
     by_step: Mapping[int, Mapping[str, Mapping[str, float]]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, table: pa.Table | None) -> "Held":
+    def of(cls, table: pa.Table | None) -> "HeadRoleLabels":
         """Read a head_roles table; without one, no head holds a role."""
         if table is None:
             return cls()
         order = [str(name) for name in pc.unique(table["role"]).to_pylist()]
-        held = table.filter(pc.fill_null(table["holds"], False)).to_pylist()
+        rows = table.filter(pc.fill_null(table["holds"], False)).to_pylist()
         largest: dict[str, float] = {}
-        for row in held:
+        for row in rows:
             largest[row["role"]] = max(largest.get(row["role"], 0.0), row["score"])
         by_step: dict[int, dict[str, dict[str, float]]] = {}
-        for row in sorted(held, key=lambda row: -row["score"] / (largest[row["role"]] or 1.0)):
+        for row in sorted(rows, key=lambda row: -row["score"] / (largest[row["role"]] or 1.0)):
             head = f"a{row['layer']}.h{row['head']}"
             of_head = by_step.setdefault(row["step"], {}).setdefault(head, {})
             of_head[row["role"]] = row["score"]
@@ -46,9 +46,13 @@ class Held:
         """The roles of every head that holds one at a step, the strongest first."""
         return self.by_step.get(step, {})
 
-    def shown(self, lit: Iterable[tuple[int, Iterable[str]]]) -> dict[str, str]:
-        """The colours of the roles that heads stand out by, of some nodes at each of some steps."""
-        seen = {self.strongest(step).get(name) for step, names in lit for name in names}
+    def colors_of(self, active: Iterable[tuple[int, Iterable[str]]]) -> dict[str, str]:
+        """The colours of those roles that are the strongest of some active head.
+
+        Args:
+            active: steps, each with the names of the nodes that are active there.
+        """
+        seen = {self.strongest(step).get(name) for step, names in active for name in names}
         return {role: color for role, color in self.colors.items() if role in seen}
 
     def strongest(self, step: int) -> dict[str, str]:
@@ -56,11 +60,11 @@ class Held:
         return {head: next(iter(roles)) for head, roles in self.at(step).items()}
 
 
-def in_words(role: str) -> str:
+def role_words(role: str) -> str:
     """`previous_token` as it stands in a legend: previous token."""
     return role.replace("_", " ")
 
 
-def in_short(role: str) -> str:
+def short_role_words(role: str) -> str:
     """`previous_token` as it stands in a narrow box: previous."""
-    return in_words(role.removesuffix("_token")).replace("negative", "neg.")
+    return role_words(role.removesuffix("_token")).replace("negative", "neg.")

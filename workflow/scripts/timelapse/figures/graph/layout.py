@@ -1,6 +1,6 @@
 """Where the nodes of a model's graph stand: rows of heads from the input up to the logits.
 
-Stage: figures. The MLPs stand at the side, half a row above their layer's heads, because they
+The MLPs stand at the side, half a row above their layer's heads, because they
 read them.
 """
 
@@ -23,7 +23,7 @@ _LOGITS = Target("logits")
 
 
 @dataclass(frozen=True)
-class Layout:
+class GraphLayout:
     """Places of all nodes of a graph: columns to the right, rows upwards."""
 
     shape: GraphShape
@@ -140,14 +140,14 @@ _BERNSTEIN = np.stack(
 _AIR, _MARGIN = 0.03, 0.1
 
 
-class Routes:
+class EdgeCurves:
     """The curves of one layout, each found once.
 
     Attributes:
         layout: where the nodes stand.
     """
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: GraphLayout) -> None:
         self.layout = layout
         self._found: dict[tuple[Source, Target], Curve] = {}
 

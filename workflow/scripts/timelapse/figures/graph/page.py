@@ -1,7 +1,4 @@
-"""The page that graphs are drawn on: its size, its panels beside each other, its legends.
-
-Stage: figures.
-"""
+"""The page that graphs are drawn on: its size, its panels beside each other, its legends."""
 
 from collections.abc import Mapping, Sequence
 
@@ -11,9 +8,9 @@ from matplotlib.patches import Patch
 
 from timelapse.circuits.graph import GraphShape
 from timelapse.figures import style
-from timelapse.figures.graph.head_roles import in_words
-from timelapse.figures.graph.layout import Layout, Routes
-from timelapse.figures.graph.panel import Panel
+from timelapse.figures.graph.head_roles import role_words
+from timelapse.figures.graph.layout import EdgeCurves, GraphLayout
+from timelapse.figures.graph.panel import GraphPanel
 
 WIDTH, LEFT, GAP, FLOOR, OVER = 14.0, 0.65, 0.1, 1.1, 0.55
 """Inches: the least width, left of the panels, between, below and above them."""
@@ -22,7 +19,7 @@ NARROWEST, BROADEST = 0.38, 1.6
 """Inches from one head to the next."""
 
 
-class GraphSheet:
+class GraphPage:
     """An empty page.
 
     Attributes:
@@ -37,7 +34,7 @@ class GraphSheet:
             n_panels: how many graphs stand beside each other.
             roles: the colour of every role that a head stands out by.
         """
-        layout = Layout(shape)
+        layout = GraphLayout(shape)
         across, up = np.ptp(layout.across), np.ptp(layout.up)
         around = LEFT + style.MARGIN + GAP * (n_panels - 1)
         column = np.clip((WIDTH - around) / n_panels / across, NARROWEST, BROADEST)
@@ -48,11 +45,11 @@ class GraphSheet:
         self._roles = roles
         self.figure = style.new_figure(width, self._height)
         left = LEFT + (width - n_panels * wide - around) / 2
-        routes = Routes(layout)
+        curves = EdgeCurves(layout)
         self.panels = [
-            Panel(
+            GraphPanel(
                 style.add_axes(self.figure, left + number * (wide + GAP), FLOOR, wide, tall),
-                routes,
+                curves,
                 self._roles,
                 first=number == 0,
             )
@@ -68,7 +65,7 @@ class GraphSheet:
         style.fit(text, width - 2 * style.MARGIN)
         self._legend(edges, 0.5)
         heads = [
-            Patch(facecolor=color, edgecolor=style.INK, linewidth=0.6, label=in_words(role))
+            Patch(facecolor=color, edgecolor=style.INK, linewidth=0.6, label=role_words(role))
             for role, color in self._roles.items()
         ]
         before = [_words("role of a head:")] if heads else []

@@ -1,6 +1,7 @@
-"""How many edges circuits need over the steps, one panel for each corruption. Stage: figures."""
+"""How many edges circuits need over the steps, one panel for each corruption."""
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 import pyarrow as pa
@@ -8,10 +9,9 @@ import pyarrow.compute as pc
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from timelapse import tables
 from timelapse.errors import UserError
 from timelapse.figures import style
-from timelapse.figures.figure_tables import Given, first_method, pivot
+from timelapse.figures.figure_tables import InputTables, first_method, pivot
 from timelapse.figures.overviews.lines import (
     End,
     draw_band,
@@ -20,7 +20,6 @@ from timelapse.figures.overviews.lines import (
     room_for,
     step_axes,
 )
-from timelapse.figures.overviews.plots import CircuitSizes
 from timelapse.files.parquet import REBUILD
 
 PANEL, FLOOR, GAP, ACROSS = 3.7, 1.05, 0.85, 3
@@ -29,32 +28,40 @@ PANEL, FLOOR, GAP, ACROSS = 3.7, 1.05, 0.85, 3
 DASHES: tuple[style.Dashes, ...] = ("--", "-", "-.", ":")
 
 
-def circuit_sizes_figure(plot: CircuitSizes, given: Given) -> Figure:
+def circuit_sizes_figure(
+    tables: InputTables, *, shares: Mapping[str, str], main: str, note: str
+) -> Figure:
     """One line for each share that a circuit is to keep, on a logarithmic axis.
+
+    Args:
+        tables: circuit_quality of one task.
+        shares: the measures of circuit quality, and what each is called at its line's end.
+        main: the one that stands out.
+        note: what is to be known to read the picture.
 
     Raises:
         UserError: the table has none of the measures at some step.
     """
-    (task,) = given.tasks
-    source = given.source(task, "circuit_quality")
-    table = first_method(given.table(task, "circuit_quality", tables.CIRCUIT_QUALITY))
-    table = table.filter(pc.is_in(table["measure"], pa.array(list(plot.shares))))
+    (task,) = tables.tasks
+    source = tables.source(task, "circuit_quality")
+    table = first_method(tables.table(task, "circuit_quality"))
+    table = table.filter(pc.is_in(table["measure"], pa.array(list(shares))))
     if not len(table):
-        raise UserError(source, "measure", f"no row has measure = {plot.main}", REBUILD)
+        raise UserError(source, "measure", f"no row has measure = {main}", REBUILD)
     axes_of = ("corruption", "measure")
     low = pivot(table, axes_of, source, error="ci_low")
     high = pivot(table, axes_of, source, error="ci_high")
     corruptions, measures = low.labels
-    missing = [name for name in plot.shares if name not in measures]
+    missing = [name for name in shares if name not in measures]
     if missing:
         raise UserError(source, "measure", f"no row has measure = {missing[0]}", REBUILD)
     across = min(len(corruptions), ACROSS)
     down = math.ceil(len(corruptions) / across)
     height = style.HEADER + 0.5 + down * PANEL + (down - 1) * GAP + FLOOR
     figure = style.new_figure(style.WIDTH, height)
-    aside = room_for(list(plot.shares.values()), style.SMALL)
+    aside = room_for(list(shares.values()), style.SMALL)
     block = (style.WIDTH - 0.95) / across
-    main_one = measures.index(plot.main)
+    main_one = measures.index(main)
     limits = _limits(low.value, low.error[..., main_one], high.error[..., main_one])
     for number, corruption in enumerate(corruptions):
         row, place = divmod(number, across)
@@ -72,31 +79,26 @@ def circuit_sizes_figure(plot: CircuitSizes, given: Given) -> Figure:
         else:
             axes.set_ylabel("edges in the circuit")
         ends = []
-        for (measure, words), dashes in zip(plot.shares.items(), DASHES, strict=False):
+        for (measure, words), dashes in zip(shares.items(), DASHES, strict=False):
             at = number, measures.index(measure)
             value = low.value[:, *at]
-            main = measure == plot.main
-            color = style.BLUE if main else style.MUTED
-            if main:
+            is_main = measure == main
+            color = style.BLUE if is_main else style.MUTED
+            if is_main:
                 draw_band(axes, low.steps, low.error[:, *at], high.error[:, *at], color)
             draw_line(
                 axes,
                 low.steps,
                 value,
                 color,
-                width=2.6 if main else 1.3,
-                dashes="-" if main else dashes,
-                marker="o" if main else "",
+                width=2.6 if is_main else 1.3,
+                dashes="-" if is_main else dashes,
+                marker="o" if is_main else "",
             )
             known = value[np.isfinite(value)]
             ends.append(End(float(known[-1]) if len(known) else np.nan, words, color))
         name_ends(axes, ends, style.SMALL)
-    style.footnote(
-        figure,
-        "share of the logit difference that is kept, at the line's end · pruned circuits on"
-        " held-out prompts · gap: no circuit that was evaluated keeps so much",
-        0.95,
-    )
+    style.footnote(figure, note, 0.95)
     return figure
 
 

@@ -1,4 +1,4 @@
-"""The comparison table of a task as series over the steps, and as matrices. Stage: figures."""
+"""The comparison table of a task as series over the steps, and as matrices."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,16 +7,13 @@ import numpy as np
 import pyarrow.compute as pc
 from jaxtyping import Float
 
-from timelapse import tables
 from timelapse.errors import UserError
-from timelapse.figures.figure_tables import Given
+from timelapse.figures.figure_tables import InputTables
 from timelapse.files.parquet import REBUILD
-
-FILE = "comparison.parquet"
 
 
 @dataclass(frozen=True)
-class Series:
+class ComparisonSeries:
     """Values over the steps, their 95 % intervals, and what the same checkpoint would give.
 
     NaN where something is not defined.
@@ -30,7 +27,7 @@ class Series:
 
 
 @dataclass(frozen=True)
-class Matrix:
+class ComparisonMatrix:
     """The same for every two steps: the first of a pair along the first axis."""
 
     value: Float[np.ndarray, "a b"]
@@ -39,7 +36,7 @@ class Matrix:
     null: Float[np.ndarray, "a b"]
 
 
-class Compared:
+class ComparisonTable:
     """A task's comparison table.
 
     Attributes:
@@ -48,25 +45,25 @@ class Compared:
         steps: the compared steps, ascending; each was compared with the first.
     """
 
-    def __init__(self, given: Given, task: str) -> None:
+    def __init__(self, tables: InputTables, task: str) -> None:
         """
         Raises:
             UserError: the table cannot be used.
         """
-        self.task, self.source = task, given.source(task, FILE)
-        self._table = given.table(task, FILE, tables.COMPARISON)
+        self.task, self.source = task, tables.source(task, "comparison")
+        self._table = tables.table(task, "comparison")
         found = {*self._table["step_a"].to_pylist(), *self._table["step_b"].to_pylist()}
         self.steps = tuple(sorted(found))
 
-    def since_first(self, measure: str) -> Series:
+    def since_first(self, measure: str) -> ComparisonSeries:
         """The first step against every step, within the task."""
         return self._series(measure, self.task, [(self.steps[0], step) for step in self.steps])
 
-    def at_same_step(self, measure: str, other: str) -> Series:
+    def at_same_step(self, measure: str, other: str) -> ComparisonSeries:
         """Another task (or the task itself) against this one, at every step."""
         return self._series(measure, other, [(step, step) for step in self.steps])
 
-    def from_first(self, measure: str, other: str) -> Series:
+    def from_first(self, measure: str, other: str) -> ComparisonSeries:
         """Another task at the first step against this one at every step."""
         return self._series(measure, other, [(self.steps[0], step) for step in self.steps])
 
@@ -75,7 +72,7 @@ class Compared:
         series = self._series(measure, self.task, [pair])
         return float(series.value[0]), float(series.low[0]), float(series.high[0])
 
-    def matrix(self, measure: str, symmetric: bool) -> Matrix:
+    def matrix(self, measure: str, symmetric: bool) -> ComparisonMatrix:
         """Every two steps, within the task.
 
         Args:
@@ -92,7 +89,7 @@ class Compared:
         ]
         series = self._series(measure, self.task, pairs)
         parts = (series.value, series.low, series.high, series.null)
-        return Matrix(*(part.reshape(n, n) for part in parts))
+        return ComparisonMatrix(*(part.reshape(n, n) for part in parts))
 
     def named(self, prefix: str) -> list[str]:
         """What follows a prefix in the names of measures, in the order of the table.
@@ -106,7 +103,9 @@ class Compared:
             raise self._missing(f"no row has a measure {prefix}...")
         return found
 
-    def _series(self, measure: str, other: str, pairs: Sequence[tuple[int, int]]) -> Series:
+    def _series(
+        self, measure: str, other: str, pairs: Sequence[tuple[int, int]]
+    ) -> ComparisonSeries:
         rows = self._table.filter(
             pc.and_(
                 pc.equal(self._table["measure"], measure), pc.equal(self._table["task_a"], other)
@@ -127,7 +126,7 @@ class Compared:
         chosen = [places[pair] for pair in pairs]
         columns = ("value", "ci_low", "ci_high", "null_mean")
         parts = (rows[name].to_numpy(zero_copy_only=False)[chosen] for name in columns)
-        return Series(tuple(b for _, b in pairs), *parts)
+        return ComparisonSeries(tuple(b for _, b in pairs), *parts)
 
     def _missing(self, problem: str) -> UserError:
         return UserError(self.source, "measure", problem, REBUILD)

@@ -1,4 +1,4 @@
-"""Circuits of other tasks on a task's prompts, and what they have in common. Stage: figures."""
+"""Circuits of other tasks on a task's prompts, and what they have in common."""
 
 import math
 from collections.abc import Mapping
@@ -10,19 +10,27 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from timelapse.figures import style
-from timelapse.figures.figure_tables import Given
-from timelapse.figures.overviews.comparison_table import Compared, Series
+from timelapse.figures.figure_tables import InputTables
+from timelapse.figures.overviews.comparison_table import ComparisonSeries, ComparisonTable
 from timelapse.figures.overviews.lines import draw_band, draw_line, draw_null, step_axes
-from timelapse.figures.overviews.plots import CrossTask
 
 CROSS, OWN = "cross_task_faithfulness", "cross_faithfulness"
 PANEL, LEFT, FLOOR, OVER, GAP, DOWN, ACROSS = 3.9, 0.95, 1.5, 0.45, 0.8, 1.3, 3
 """Inches: height of a panel, around all, between columns and rows; and most panels in a row."""
 
 
-def cross_task_figure(plot: CrossTask, given: Given) -> Figure:
-    """A panel for each task on whose prompts circuits are run, and one for their overlap."""
-    compared = {task: Compared(given, task) for task in given.tasks}
+def cross_task_figure(tables: InputTables, *, overlap: str, overlap_label: str) -> Figure:
+    """A panel for each task on whose prompts circuits are run, and one for their overlap.
+
+    Args:
+        tables: comparison of every task.
+        overlap: the measure of the overlap.
+        overlap_label: what it is.
+
+    Raises:
+        UserError: a table cannot be used or lacks a measure.
+    """
+    compared = {task: ComparisonTable(tables, task) for task in tables.tasks}
     colors = dict(zip(compared, cycle(style.SERIES), strict=False))
     n_panels = len(compared) + 1
     across, down = min(n_panels, ACROSS), math.ceil(n_panels / ACROSS)
@@ -46,12 +54,15 @@ def cross_task_figure(plot: CrossTask, given: Given) -> Figure:
     for axes in panels[:-1]:
         axes.set_ylim(*limits)
     panels[0].set_ylabel("faithfulness (0: corrupted, 1: whole model)")
-    _draw_overlap(panels[-1], plot, compared)
+    panels[-1].set_ylabel(overlap_label)
+    _draw_overlap(panels[-1], overlap, compared)
     _legends(figure, colors, next(iter(compared.values())).steps[0])
     return figure
 
 
-def _draw_faithfulness(axes: Axes, host: Compared, colors: Mapping[str, str]) -> list[Series]:
+def _draw_faithfulness(
+    axes: Axes, host: ComparisonTable, colors: Mapping[str, str]
+) -> list[ComparisonSeries]:
     """The circuits of other tasks on this task's prompts, and its own in grey."""
     axes.set_title(f"on prompts of {host.task}", loc="left")
     axes.axhline(0, color=style.MUTED, linewidth=0.9)
@@ -72,15 +83,14 @@ def _draw_faithfulness(axes: Axes, host: Compared, colors: Mapping[str, str]) ->
     return drawn
 
 
-def _draw_overlap(axes: Axes, plot: CrossTask, compared: Mapping[str, Compared]) -> None:
+def _draw_overlap(axes: Axes, measure: str, compared: Mapping[str, ComparisonTable]) -> None:
     """A line for every two tasks."""
     axes.set_title("what the circuits share", loc="left")
-    axes.set_ylabel(plot.overlap_label)
     pairs = list(combinations(compared, 2))
     colors = [style.INK] if len(pairs) == 1 else style.SERIES
     drawn, handles = [], []
     for (a, b), color in zip(pairs, cycle(colors), strict=False):
-        series = compared[b].at_same_step(plot.overlap, a)
+        series = compared[b].at_same_step(measure, a)
         draw_band(axes, series.steps, series.low, series.high, color)
         draw_line(axes, series.steps, series.value, color)
         draw_null(axes, series.steps, series.null, color)

@@ -1,7 +1,4 @@
-"""Lines over the steps of fine-tuning, with their bands and the words at their ends.
-
-Stage: figures.
-"""
+"""Lines over the steps of fine-tuning, with their bands and the words at their ends."""
 
 from collections.abc import Sequence
 from typing import NamedTuple

@@ -1,102 +1,93 @@
-"""Every picture over a whole run, in one place. Stage: figures.
+"""Every picture over a whole run, declared once. Rules, the config and the tests read this.
 
-To add one: give it a name, the tables that it needs, a title and a caption, and a plot of `pages`.
-The rule that draws it asks here which tables those are, and where the picture goes.
+To add one: an entry here, which names the tables it reads and what draws it, and a test. A new kind
+of drawing is a function in a module of its own beside this one; it is given the tables, and by
+keyword the entry's `arguments` and its options, and returns a figure that leaves `style.HEADER`
+inches at its top for title and caption. Nothing heavy is imported here.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any, Protocol
 
-import pyarrow as pa
-
-from timelapse import tables
 from timelapse.errors import UserError
-from timelapse.figures.overviews.plots import (
-    CircuitSizes,
-    CrossTask,
-    FirstLast,
-    Flips,
-    LayerChange,
-    Page,
-    SharedGraph,
-    StepMatrices,
-    Trajectories,
-    Transplant,
-    WinRateOverlap,
-    WinRates,
+from timelapse.figures.metric_words import MetricWords
+from timelapse.figures.options import (
+    CircuitOptions,
+    FigureOptions,
+    HeadTrajectoriesOptions,
+    checked_options,
 )
 
 if TYPE_CHECKING:
-    from timelapse.study.runs import Run
+    from matplotlib.figure import Figure
+
+    from timelapse.figures.figure_tables import InputTables
 
 
-@dataclass(frozen=True)
-class Need:
-    """A table that an overview draws from.
+class EvaluatedRun(Protocol):
+    """What must be known of a run to say which overviews it has.
 
     Attributes:
-        name: the folder of a probe, whose files are one for each step; or the name of one file.
-        schema: its columns.
-        of_all_tasks: whether that of every task is needed, and not just of the picture's own.
-        ends: whether the first and the last step are enough.
+        name: of the run.
+        evaluate: the tasks on which it is measured.
     """
 
     name: str
-    schema: pa.Schema
-    of_all_tasks: bool = False
-    ends: bool = False
-
-    def paths(self, run: "Run", task: str | None) -> list[str]:
-        """The files, task by task."""
-        tasks = run.evaluate if self.of_all_tasks or task is None else (task,)
-        return [path for name in tasks for path in self._of_task(run, name)]
-
-    def _of_task(self, run: "Run", task: str) -> list[str]:
-        if self.name.endswith(".parquet"):
-            return [f"results/runs/{run.name}/{task}/{self.name}"]
-        files = run.tables(self.name, task)
-        return [files[0], files[-1]] if self.ends else files
+    evaluate: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class Overview:
     """A picture over a whole run.
 
+    In `title`, `caption` and `arguments`, `{metric}` and `{unit}` stand for the name and unit of
+    the task's metric.
+
     Attributes:
         name: of its file.
-        needs: the tables that it draws from.
+        tables: the tables that it draws from.
         title: what it shows, in a few words.
         caption: what else is to be known to read it.
-        plot: how it is drawn.
-        of_run: whether there is one for the run; else there is one for each task.
+        drawing: import path of the function that draws it.
+        arguments: of that function.
+        options: what a study can set.
+        section: where among the config's `figures` that is set; under its own name if empty.
+        of_run: whether there is one for the run, from the tables of all tasks that it evaluates;
+            else there is one for each task.
+        ends_only: whether it shows the first and the last step alone.
         least_tasks: how many tasks a run must evaluate for it.
-        options: the fields of the plot that a config may set.
-        section: where among the config's figures they are set; under its own name if empty.
     """
 
     name: str
-    needs: tuple[Need, ...]
+    tables: tuple[str, ...]
     title: str
     caption: str
-    plot: Page
-    of_run: bool = False
-    least_tasks: int = 1
-    options: tuple[str, ...] = ()
+    drawing: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    options: type[FigureOptions] = FigureOptions
     section: str = ""
+    of_run: bool = False
+    ends_only: bool = False
+    least_tasks: int = 1
 
-    def inputs(self, run: "Run", task: str | None = None) -> list[str]:
-        """The files that it needs, without doubles.
+    def draw(
+        self, tables: "InputTables", options: Mapping[str, Any], metric: MetricWords
+    ) -> "Figure":
+        """The picture without title and caption.
 
-        Args:
-            run: the run.
-            task: the picture's task; None for a picture of the run.
+        Raises:
+            UserError: an unknown option, or a table that cannot be used.
         """
-        wanted = (path for need in self.needs for path in need.paths(run, task))
-        return list(dict.fromkeys(wanted))
+        settings = checked_options(self.options, options, self.section or self.name)
+        figure: Figure = resolve_name(self.drawing)(
+            tables, **metric.fill(dict(self.arguments)), **settings
+        )
+        return figure
 
-    def output(self, run: str, task: str | None = None) -> str:
-        """The picture's file; names may be wildcards."""
+    def output(self, run: str, task: str) -> str:
+        """The picture's file."""
         folder = f"results/runs/{run}" if self.of_run else f"results/runs/{run}/{task}"
         return f"{folder}/figures/{self.name}.png"
 
@@ -104,167 +95,162 @@ class Overview:
         """Its options in the config's figures."""
         return figures.get(self.section or self.name, {})
 
-    def with_options(self, options: Mapping[str, Any]) -> "Overview":
-        """The same overview with some fields of its plot set.
 
-        Raises:
-            UserError: the overview has no such option.
-        """
-        for name in options:
-            if name not in self.options:
-                known = ", ".join(self.options) or "none"
-                raise UserError(
-                    "config",
-                    f"figures.{self.section or self.name}.{name}",
-                    f"the picture {self.name} has no such option",
-                    f"Its options are: {known}",
-                )
-        set_ = {name: value for name, value in options.items() if value is not None}
-        return replace(self, plot=replace(self.plot, **set_))
-
-
-_COMPARISON = Need("comparison.parquet", tables.COMPARISON)
+_OVERVIEWS = "timelapse.figures.overviews."
 _NULL = "random halves of the prompts of the same checkpoint"
-_GRAPH_OPTIONS = ("edges", "method", "corruption")
+_SCORE = "change of the {metric} ({unit}) when the edge is corrupted"
 
 _ALL = (
     Overview(
         name="win_rate",
-        needs=(Need("win_rate", tables.WIN_RATE, of_all_tasks=True),),
+        tables=("win_rate",),
         title="Win rate over fine-tuning",
         caption="share of prompts whose most likely next token is the answer"
         " · band: Wilson 95 % interval",
-        plot=WinRates(),
+        drawing=_OVERVIEWS + "step_lines:win_rate_figure",
         of_run=True,
     ),
     Overview(
         name="circuit_first_last",
-        needs=(
-            Need("edges", tables.EDGES, ends=True),
-            Need("head_roles", tables.HEAD_ROLES, ends=True),
-            Need("win_rate", tables.WIN_RATE, ends=True),
-        ),
+        tables=("edges", "head_roles", "win_rate"),
         title="The circuit before and after fine-tuning",
         caption="same places and widths on both sides",
-        plot=FirstLast(),
-        options=_GRAPH_OPTIONS,
+        drawing=_OVERVIEWS + "graphs:first_last_figure",
+        arguments={"score": _SCORE},
+        options=CircuitOptions,
         section="circuit",
+        ends_only=True,
     ),
     Overview(
         name="circuit_tasks",
-        needs=(Need("edges", tables.EDGES, of_all_tasks=True, ends=True),),
+        tables=("edges",),
         title="What the circuits of two tasks share",
         caption="before and after fine-tuning",
-        plot=SharedGraph(),
-        of_run=True,
-        least_tasks=2,
-        options=_GRAPH_OPTIONS,
+        drawing=_OVERVIEWS + "graphs:shared_graph_figure",
+        options=CircuitOptions,
         section="circuit",
+        of_run=True,
+        ends_only=True,
+        least_tasks=2,
     ),
     Overview(
         name="circuit_sizes",
-        needs=(Need("circuit_quality", tables.CIRCUIT_QUALITY),),
+        tables=("circuit_quality",),
         title="How many edges a faithful circuit needs",
-        caption="the smallest circuit that keeps a share of the logit difference"
+        caption="the smallest circuit that keeps a share of the {metric}"
         " · band: 95 % interval of the size for 80 %",
-        plot=CircuitSizes(
-            shares={"size_50": "50 %", "size_80": "80 %", "size_90": "90 %", "size_95": "95 %"},
-            main="size_80",
-        ),
+        drawing=_OVERVIEWS + "circuit_sizes:circuit_sizes_figure",
+        arguments={
+            "shares": {"size_50": "50 %", "size_80": "80 %", "size_90": "90 %", "size_95": "95 %"},
+            "main": "size_80",
+            "note": "share of the {metric} that is kept, at the line's end · pruned circuits on"
+            " held-out prompts · gap: no circuit that was evaluated keeps so much",
+        },
     ),
     Overview(
         name="edge_overlap",
-        needs=(_COMPARISON,),
+        tables=("comparison",),
         title="How much the circuits of two checkpoints overlap",
         caption="circuits of matched size · 1: the same edges, 0: as many in common as by chance",
-        plot=StepMatrices(
-            measures={
+        drawing=_OVERVIEWS + "matrices:step_matrices_figure",
+        arguments={
+            "measures": {
                 "edge_jaccard_corrected": "edges",
                 "signed_edge_jaccard_corrected": "edges with the sign of their scores",
             },
-            unit="Jaccard index of the edges, corrected for chance",
-            null=_NULL,
-            mark="95 % interval reaches the null: as alike as halves of one checkpoint",
-        ),
+            "unit": "Jaccard index of the edges, corrected for chance",
+            "null": _NULL,
+            "mark": "95 % interval reaches the null: as alike as halves of one checkpoint",
+        },
     ),
     Overview(
         name="cross_faithfulness",
-        needs=(_COMPARISON,),
+        tables=("comparison",),
         title="How faithful each checkpoint's circuit is inside the others",
         caption="held-out prompts · 0: all edges corrupted, 1: whole model",
-        plot=StepMatrices(
-            measures={"cross_faithfulness": ""},
-            unit="faithfulness",
-            null="circuits from random halves of the host's own prompts",
-            mark="95 % interval reaches the null: as faithful as the host's own circuit from half"
-            " the prompts",
-            rows="host: run inside the checkpoint of step",
-            columns="circuit of step",
-            symmetric=False,
-        ),
+        drawing=_OVERVIEWS + "matrices:step_matrices_figure",
+        arguments={
+            "measures": {"cross_faithfulness": ""},
+            "unit": "faithfulness",
+            "null": "circuits from random halves of the evaluated checkpoint's own prompts",
+            "mark": "95 % interval reaches the null: as faithful as the checkpoint's own circuit"
+            " from half the prompts",
+            "rows": "evaluated in the checkpoint of step",
+            "columns": "circuit of step",
+            "symmetric": False,
+        },
     ),
     Overview(
         name="cross_task",
-        needs=(Need("comparison.parquet", tables.COMPARISON, of_all_tasks=True),),
+        tables=("comparison",),
         title="Does the circuit of one task do the other?",
         caption="held-out prompts · bands: 95 % intervals",
-        plot=CrossTask(
-            overlap="edge_jaccard_corrected", overlap_label="overlap of the edges (corrected)"
-        ),
+        drawing=_OVERVIEWS + "cross_task:cross_task_figure",
+        arguments={
+            "overlap": "edge_jaccard_corrected",
+            "overlap_label": "overlap of the edges (corrected)",
+        },
         of_run=True,
         least_tasks=2,
     ),
     Overview(
         name="head_trajectories",
-        needs=(Need("heads.parquet", tables.HEADS),),
+        tables=("heads",),
         title="What became of every head",
-        caption="score: what corrupting all that the head writes does to the logit difference;"
+        caption="score: what corrupting all that the head writes does to the {metric};"
         " below 0 it helps",
-        plot=Trajectories(),
-        options=("named",),
+        drawing=_OVERVIEWS + "trajectories:trajectories_figure",
+        arguments={"ylabel": "score of the head ({unit}; below 0 it helps)"},
+        options=HeadTrajectoriesOptions,
     ),
     Overview(
         name="win_rate_overlap",
-        needs=(Need("win_rate", tables.WIN_RATE), _COMPARISON),
+        tables=("win_rate", "comparison"),
         title="Does the circuit change when the win rate does?",
         caption="bands: 95 % intervals",
-        plot=WinRateOverlap(
-            measure="edge_jaccard_corrected",
-            label="overlap with the first circuit\n(Jaccard index, corrected)",
-        ),
+        drawing=_OVERVIEWS + "step_lines:win_rate_overlap_figure",
+        arguments={
+            "measure": "edge_jaccard_corrected",
+            "label": "overlap with the first circuit\n(Jaccard index, corrected)",
+        },
     ),
     Overview(
         name="layer_change",
-        needs=(_COMPARISON,),
+        tables=("comparison",),
         title="Where the circuit has changed since the first step",
         caption="every edge counts for the part that reads it",
-        plot=LayerChange(
-            prefix="layer_change:", unit="sum of |change of score|\nover the edges into it (logits)"
-        ),
+        drawing=_OVERVIEWS + "matrices:layer_change_figure",
+        arguments={
+            "prefix": "layer_change:",
+            "unit": "sum of |change of score|\nover the edges into it ({unit})",
+        },
     ),
     Overview(
         name="head_transplant",
-        needs=(_COMPARISON,),
+        tables=("comparison",),
         title="Heads moved between the first and the last checkpoint",
         caption="clean prompts; one head's output comes from the other checkpoint",
-        plot=Transplant(
-            prefix="head_transplant:",
-            unit="share of the way to the donor's logit difference\n(0 = host, 1 = donor)",
-        ),
+        drawing=_OVERVIEWS + "matrices:transplant_figure",
+        arguments={
+            "prefix": "head_transplant:",
+            "unit": "share of the way to the {metric} of the source\n"
+            "(0 = this checkpoint, 1 = source)",
+        },
     ),
     Overview(
         name="edge_flips",
-        needs=(_COMPARISON,),
+        tables=("comparison",),
         title="Edges that came or went since the first step",
         caption="this step's circuit against that of the first, of matched size"
         " · bands: 95 % intervals",
-        plot=Flips(
-            measures={
+        drawing=_OVERVIEWS + "step_lines:flips_figure",
+        arguments={
+            "measures": {
                 "edge_flips": "all",
                 "edge_flips_same_nodes": "between nodes of both circuits",
                 "edge_flips_changed_node": "with a node that came or went",
             }
-        ),
+        },
     ),
 )
 
@@ -287,15 +273,15 @@ def overview_named(name: str) -> Overview:
     return OVERVIEWS[name]
 
 
-def offered(run: "Run") -> list[Overview]:
+def offered(run: EvaluatedRun) -> list[Overview]:
     """The overviews that a run can have: those that compare tasks need several of them."""
     return [overview for overview in _ALL if overview.least_tasks <= len(run.evaluate)]
 
 
-def pictures(run: "Run") -> list[str]:
+def pictures(run: EvaluatedRun) -> list[str]:
     """The files of all overviews of a run."""
     return [
         overview.output(run.name, task)
         for overview in offered(run)
-        for task in ((None,) if overview.of_run else run.evaluate)
+        for task in ((run.evaluate[0],) if overview.of_run else run.evaluate)
     ]

@@ -1,4 +1,4 @@
-"""The scores of all heads over the steps, coloured by what became of them. Stage: figures."""
+"""The scores of all heads over the steps, coloured by what became of them."""
 
 from typing import NamedTuple
 
@@ -6,10 +6,8 @@ import numpy as np
 import pyarrow.compute as pc
 from matplotlib.figure import Figure
 
-from timelapse import tables
-from timelapse.errors import UserError
 from timelapse.figures import style
-from timelapse.figures.figure_tables import Given, pivot
+from timelapse.figures.figure_tables import InputTables, pivot
 from timelapse.figures.overviews.lines import (
     End,
     draw_band,
@@ -18,9 +16,7 @@ from timelapse.figures.overviews.lines import (
     room_for,
     step_axes,
 )
-from timelapse.figures.overviews.plots import Trajectories
 
-FILE = "heads.parquet"
 HEIGHT, LEFT, FLOOR = 7.4, 1.0, 1.05
 
 
@@ -41,21 +37,19 @@ LOOKS = {
 """From what is new to what is gone."""
 
 
-def trajectories_figure(plot: Trajectories, given: Given) -> Figure:
+def trajectories_figure(tables: InputTables, *, ylabel: str, named: int = 10) -> Figure:
     """A line for each head; those that ever score highest have bands and names at their ends.
 
+    Args:
+        tables: heads of one task.
+        ylabel: what the score is, with its unit.
+        named: how many heads are named, at least 1.
+
     Raises:
-        UserError: no head is to be named.
+        UserError: the table cannot be used.
     """
-    if plot.named < 1:
-        raise UserError(
-            "config",
-            "figures.head_trajectories.named",
-            f"{plot.named} heads cannot be named",
-            "Ask for one or more",
-        )
-    (task,) = given.tasks
-    table, source = given.table(task, FILE, tables.HEADS), given.source(task, FILE)
+    (task,) = tables.tasks
+    table, source = tables.table(task, "heads"), tables.source(task, "heads")
     axes_of = ("layer", "head")
     scores = pivot(table, axes_of, source, value="score", error="ci_low")
     high = pivot(table, axes_of, source, value="score", error="ci_high").error
@@ -69,26 +63,26 @@ def trajectories_figure(plot: Trajectories, given: Given) -> Figure:
         labels[f"a{row['layer']}.h{row['head']}"] = row["label"] or ""
     order = np.argsort(-np.nan_to_num(np.abs(value)).max(axis=0), kind="stable")
     labelled = [int(at) for at in order if labels[names[at]]]
-    named = labelled[: plot.named]
-    words = {at: f"{names[at]} {labels[names[at]]}" for at in named}
+    best = labelled[:named]
+    words = {at: f"{names[at]} {labels[names[at]]}" for at in best}
 
     figure = style.new_figure(style.WIDTH, HEIGHT)
     wide = style.WIDTH - LEFT - room_for(["a00.h00 amplified", *words.values()], style.SMALL)
     axes = step_axes(figure, LEFT, FLOOR, wide, HEIGHT - FLOOR - style.HEADER - 0.45)
     axes.set_ylim(*style.limits(low, high))
     axes.axhline(0, color=style.MUTED, linewidth=0.9)
-    axes.set_ylabel("score of the head (logits; below 0 it helps)")
+    axes.set_ylabel(ylabel)
     for at in reversed(order.tolist()):
         look = LOOKS.get(labels[names[at]])
         if look is None:
             axes.plot(scores.steps, value[:, at], color=style.FAINT, linewidth=0.9)
             continue
-        if at not in named:
+        if at not in best:
             axes.plot(scores.steps, value[:, at], color=look.color, linewidth=0.8, alpha=0.45)
             continue
         draw_band(axes, scores.steps, low[:, at], high[:, at], look.color)
         draw_line(axes, scores.steps, value[:, at], look.color, dashes=look.dashes, marker="")
-    ends = [End(float(value[-1, at]), words[at], LOOKS[labels[names[at]]].color) for at in named]
+    ends = [End(float(value[-1, at]), words[at], LOOKS[labels[names[at]]].color) for at in best]
     name_ends(axes, ends, style.SMALL)
     first = int(scores.steps[0])
     counts = {name: list(labels.values()).count(name) for name in LOOKS}
@@ -104,7 +98,7 @@ def trajectories_figure(plot: Trajectories, given: Given) -> Figure:
     style.footnote(
         figure,
         f"colour and dashes: the last step against step {first} · bands: 95 % intervals"
-        f" · named: the {len(named)} that ever score highest",
+        f" · named: the {len(best)} that ever score highest",
         LEFT,
     )
     return figure

@@ -19,7 +19,7 @@ from torch import Tensor
 from transformer_lens.config import TransformerBridgeConfig
 from transformer_lens.model_bridge import TransformerBridge
 
-from timelapse.activations.source import Activations, ActivationSpec, Source
+from timelapse.activations.source import Activations, ActivationSource, ActivationSpec
 from timelapse.models import hooks
 from timelapse.models.prompts import Prompts
 from timelapse.probes.head_roles.repeated_tokens import answer_mentions
@@ -47,7 +47,7 @@ def needs(config: TransformerBridgeConfig) -> tuple[ActivationSpec, ...]:
 
 @torch.no_grad()
 def mover_scores(
-    bridge: TransformerBridge, source: Source, prompts: Sequence[Prompts], batch_size: int
+    bridge: TransformerBridge, source: ActivationSource, prompts: Sequence[Prompts], batch_size: int
 ) -> RunningMean:
     """Measure the scores of `MOVER_ROLES` on the prompts that mention their answer.
 

@@ -10,21 +10,21 @@ from jaxtyping import Float
 from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 
-from timelapse.activations.source import Source
+from timelapse.activations.source import ActivationSource
 from timelapse.models.prompts import Prompts
 from timelapse.probes.head_roles.name_movers import MOVER_ROLES, mover_scores
 from timelapse.probes.head_roles.repeated_tokens import REPEAT_ROLES, repeat_scores, repeated_words
 from timelapse.probes.head_roles.roles import NAME_MOVER, ROLES, S_INHIBITION, Role
 from timelapse.probes.head_roles.s_inhibition import inhibition_scores
 from timelapse.seeds import generator
-from timelapse.tables import HEAD_ROLES
+from timelapse.tables import HEAD_ROLES, without_step
 
 Scores = Float[Tensor, "layer head"]
 
 
 def head_roles(
     bridge: TransformerBridge,
-    source: Source,
+    source: ActivationSource,
     prompts: Sequence[Prompts],
     batch_size: int,
     sequences: int,
@@ -80,5 +80,5 @@ def _table(found: dict[Role, tuple[Scores, Scores]]) -> pa.Table:
             "std_error": pa.array(errors.astype(np.float32), from_pandas=True),
             "holds": scores >= thresholds,
         },
-        schema=HEAD_ROLES.remove(HEAD_ROLES.get_field_index("step")),
+        schema=without_step(HEAD_ROLES),
     )

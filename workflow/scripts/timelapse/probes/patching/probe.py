@@ -22,7 +22,7 @@ from timelapse.probes.patching.fast_decoder import Decoder
 from timelapse.probes.patching.fast_patching import SuffixPatcher
 from timelapse.probes.patching.grid import Cell, Row, all_rows, positions, shares
 from timelapse.probes.patching.hooked import HookedPatcher
-from timelapse.tables import PATCHING
+from timelapse.tables import PATCHING, without_step
 
 CHECKED = 2
 """Prompts of every bucket and corruption on which the fast way is compared with the model."""
@@ -120,7 +120,7 @@ def _table(
             "value": value.astype(np.float32),
             "std_error": std_error.astype(np.float32),
         },
-        schema=PATCHING.remove(PATCHING.get_field_index("step")),
+        schema=without_step(PATCHING),
     )
 
 

@@ -1,6 +1,7 @@
-"""What each kind of figure puts on the page."""
+"""What each film puts on the page."""
 
 from pathlib import Path
+from pkgutil import resolve_name
 
 import numpy as np
 import pyarrow as pa
@@ -10,20 +11,28 @@ import pytest
 from matplotlib.collections import LineCollection
 
 from timelapse import tables
-from timelapse.figures.figure_tables import read_tables
-from timelapse.figures.films.film import open_drawing
+from timelapse.figures.axes import FilmDrawing
+from timelapse.figures.figure_tables import InputTables
 from timelapse.figures.films.heatmap import HeatmapDrawing
-from timelapse.figures.films.line_plots import BarsDrawing, LineDrawing, SizeCurvesDrawing
-from timelapse.figures.films.plots import Heatmap
-from timelapse.figures.films.registry import KINDS
+from timelapse.figures.films.line_plots import BarsDrawing, LineDrawing
+from timelapse.figures.films.registry import FILMS
 from timelapse.figures.films.scatter import ScatterDrawing
+from timelapse.figures.films.size_curves import SizeCurvesDrawing
+from timelapse.figures.metric_words import LOGIT_DIFFERENCE
+from timelapse.stats import Z95
 
 Tables = dict[str, list[Path]]
 
 
-def drawing_of(kind: str, paths: Tables, **options: object):
-    table = read_tables(paths[KINDS[kind].table], KINDS[kind].schema)
-    return open_drawing(KINDS[kind].with_options(options).plot, table, "tables")
+def drawing_of(name: str, paths: Tables, **options: object):
+    given = InputTables(paths[FILMS[name].table])
+    return FILMS[name].open(given, "ioi3", options, LOGIT_DIFFERENCE)
+
+
+def drawn_from(name: str, table: pa.Table) -> FilmDrawing:
+    """The drawing of a film, of another table than a file's."""
+    drawing = resolve_name(FILMS[name].drawing)
+    return drawing(table, "table", **LOGIT_DIFFERENCE.fill(dict(FILMS[name].arguments)))
 
 
 def rows(path: Path, decomposition: str) -> list[dict[str, object]]:
@@ -40,9 +49,9 @@ def test_stream_is_a_line_over_depth_with_a_band_of_two_standard_errors(small: T
     labels = [label.get_text() for label in axes.get_xticklabels()]
     assert labels[:4] == ["input", "mid0", "pre1", "mid1"] and labels[-1] == "final"
     value = np.array([row["value"] for row in expected])
-    spread = 1.96 * np.array([row["std_error"] for row in expected])
-    assert np.allclose(drawing._line.get_ydata(), value)
-    band = drawing._band.get_paths()[0].vertices[:, 1]
+    spread = Z95 * np.array([row["std_error"] for row in expected])
+    assert np.allclose(drawing.line.get_ydata(), value)
+    band = drawing.band.get_paths()[0].vertices[:, 1]
     assert np.isclose(band.max(), (value + spread).max())
     assert np.isclose(band.min(), (value - spread).min())
 
@@ -66,8 +75,8 @@ def test_layer_bars_are_the_values_and_carry_their_intervals(small: Tables) -> N
     drawing.show(23)
     expected = rows(small["logit_diff"][23], "layer")
     value = np.array([row["value"] for row in expected])
-    spread = 1.96 * np.array([row["std_error"] for row in expected])
-    assert np.allclose([bar.get_height() for bar in drawing._bars], value)
+    spread = Z95 * np.array([row["std_error"] for row in expected])
+    assert np.allclose([bar.get_height() for bar in drawing.bars], value)
     (intervals,) = [
         artist for artist in drawing.figure.findobj(LineCollection) if len(artist.get_segments())
     ]
@@ -81,17 +90,17 @@ def test_head_has_layers_upwards_heads_across_and_no_bias(small: Tables) -> None
     drawing = drawing_of("head", small)
     assert isinstance(drawing, HeatmapDrawing)
     drawing.show(23)
-    shown = drawing._images[0].get_array()
+    shown = drawing.grids[0].image.get_array()
     assert shown.shape == (4, 4)
     for row in rows(small["logit_diff"][23], "head"):
         if row["head"] is not None:
             assert np.isclose(shown[int(row["layer"]), row["head"]], row["value"])
-    assert drawing._images[0].origin == "lower"
+    assert drawing.grids[0].image.origin == "lower"
 
 
 def test_the_colour_scale_is_symmetric_about_0_and_holds_every_step(small: Tables) -> None:
     drawing = drawing_of("head", small)
-    low, high = drawing._images[0].get_clim()
+    low, high = drawing.grids[0].image.get_clim()
     values = [
         abs(row["value"])
         for path in small["logit_diff"]
@@ -107,15 +116,15 @@ def test_small_grids_carry_numbers_and_large_ones_marks(small: Tables, large: Ta
     numbered.show(0)
     marked.show(0)
     row = rows(small["logit_diff"][0], "head")[0]
-    text = numbered._texts[0][0].get_text()
-    assert text == f"{row['value']:+.2f}\n±{1.96 * row['std_error']:.2f}".replace("-", "−")
+    text = numbered.grids[0].texts[0].get_text()
+    assert text == f"{row['value']:+.2f}\n±{Z95 * row['std_error']:.2f}".replace("-", "−")
     uncertain = sum(
-        abs(row["value"]) <= 1.96 * row["std_error"]
+        abs(row["value"]) <= Z95 * row["std_error"]
         for row in rows(large["logit_diff"][0], "head")
         if row["head"] is not None
     )
-    assert not marked._texts[0]
-    assert len(marked._marks[0].get_xdata()) == uncertain > 0
+    assert not marked.grids[0].texts
+    assert len(marked.grids[0]._marks.get_offsets()) == uncertain > 0
 
 
 @pytest.mark.parametrize(
@@ -129,12 +138,12 @@ def test_numbers_have_the_decimals_that_the_scale_needs(scale: float, words: str
             "layer": [0, 1],
             "head": [0, 0],
             "value": [0.5 * scale, scale],
-            "std_error": [abs(0.1 * scale) / 1.96] * 2,
+            "std_error": [abs(0.1 * scale) / Z95] * 2,
         }
     )
-    drawing = open_drawing(Heatmap(rows="layer", columns="head", unit="logits"), table, "table")
+    drawing = HeatmapDrawing(table, "table", rows="layer", columns="head", label="logits")
     drawing.show(0)
-    assert drawing._texts[0][0].get_text() == words
+    assert drawing.grids[0].texts[0].get_text() == words
 
 
 def test_a_heatmap_can_have_a_panel_for_each_corruption() -> None:
@@ -149,30 +158,31 @@ def test_a_heatmap_can_have_a_panel_for_each_corruption() -> None:
             "std_error": np.full(12, 0.1),
         }
     )
-    plot = Heatmap(rows="layer", columns="position", panel="corruption", unit="recovered")
-    drawing = open_drawing(plot, table, "table")
+    drawing = HeatmapDrawing(
+        table, "table", rows="layer", columns="position", panel="corruption", label="recovered"
+    )
     drawing.show(0)
     titles = [axes.get_title(loc="left") for axes in drawing.figure.axes[:2]]
     assert titles == ["corruption: first", "corruption: second"]
-    assert np.array_equal(drawing._images[1].get_array(), [[6, 7, 8], [9, 10, 11]])
+    assert np.array_equal(drawing.grids[1].image.get_array(), [[6, 7, 8], [9, 10, 11]])
     labels = [label.get_text() for label in drawing.figure.axes[0].get_xticklabels()]
     assert labels == list(positions)
 
 
 @pytest.mark.parametrize(("wildest", "end"), [(0.5, 0.5), (40.0, 1.0)])
 def test_wild_values_do_not_take_the_colours_of_the_others(wildest: float, end: float) -> None:
-    drawing = open_drawing(KINDS["patch_z"].plot, head_table({"z": [0.1, wildest]}), "table")
+    drawing = drawn_from("patch_z", head_table({"z": [0.1, wildest]}))
     assert isinstance(drawing, HeatmapDrawing)
     drawing.show(0)
-    assert drawing._images[0].get_clim() == (-end, end)
-    colorbar = drawing._images[0].colorbar
+    assert drawing.grids[0].image.get_clim() == (-end, end)
+    colorbar = drawing.grids[0].image.colorbar
     assert colorbar is not None and colorbar.extend == ("both" if wildest > end else "neither")
 
 
 def test_a_part_that_nothing_can_change_carries_no_mark_of_doubt(large: Tables) -> None:
     drawing = drawing_of("patch_resid", large)
     drawing.show(0)
-    columns, _ = drawing._marks[0].get_data()
+    columns = drawing.grids[0]._marks.get_offsets()[:, 0]
     assert len(columns) and min(columns) >= 6
 
 
@@ -195,12 +205,12 @@ def test_a_point_is_a_head_output_to_the_right_and_part_of_it_upwards(
     for number, corruption in enumerate(("first", "second", "abc")):
         out, part = (patched(small["patching"][8], s, corruption) for s in ("z", site))
         expected = [(out[head][0], part[head][0]) for head in sorted(out)]
-        panel = drawing._panels[number]
-        assert np.allclose(panel._dots.get_offsets(), expected)
-        ends = np.array(panel._intervals.get_segments())
+        panel = drawing.panels[number]
+        assert np.allclose(panel.dots.get_offsets(), expected)
+        ends = np.array(panel.intervals.get_segments())
         across, up = (np.array([s[head][1] for head in sorted(s)]) for s in (out, part))
-        assert np.allclose(np.ptp(ends[:16, :, 0], axis=1), 2 * 1.96 * across)
-        assert np.allclose(np.ptp(ends[16:, :, 1], axis=1), 2 * 1.96 * up)
+        assert np.allclose(np.ptp(ends[:16, :, 0], axis=1), 2 * Z95 * across)
+        assert np.allclose(np.ptp(ends[16:, :, 1], axis=1), 2 * Z95 * up)
 
 
 def test_the_names_are_those_of_the_heads_that_ever_matter_most(small: Tables) -> None:
@@ -212,7 +222,7 @@ def test_the_names_are_those_of_the_heads_that_ever_matter_most(small: Tables) -
                 name = f"a{layer}.h{head}"
                 largest[name] = max(largest.get(name, 0.0), abs(value))
     strongest_first = sorted(largest, key=lambda name: -largest[name])
-    named = [text.get_text() for text in drawing._panels[0]._names.values()]
+    named = [text.get_text() for text in drawing.panels[0].names.values()]
     assert 2 <= len(named) <= 6
     assert named == strongest_first[: len(named)]
 
@@ -222,13 +232,13 @@ def test_names_stand_within_the_axes_and_beside_their_points(large: Tables) -> N
     for index in range(3):
         drawing.show(index)
         drawing.figure.canvas.draw()
-        for panel in drawing._panels:
+        for panel in drawing.panels:
             frame = panel._axes.get_window_extent()
-            for head, text in panel._names.items():
+            for head, text in panel.names.items():
                 box = text.get_window_extent()
                 assert frame.x0 <= box.x0 and box.x1 <= frame.x1
                 assert frame.y0 <= box.y0 and box.y1 <= frame.y1
-                dot = panel._axes.transData.transform(panel._dots.get_offsets()[head])
+                dot = panel._axes.transData.transform(panel.dots.get_offsets()[head])
                 assert not box.contains(*dot)
 
 
@@ -252,19 +262,19 @@ def head_table(site_values: dict[str, list[float]]) -> pa.Table:
 
 def test_heads_that_share_values_have_the_same_height() -> None:
     table = head_table({"z": [0.1, 0.2, 0.3, 0.4], "v": [0.5, 0.6]})
-    drawing = open_drawing(KINDS["out_vs_value"].plot, table, "table")
+    drawing = drawn_from("out_vs_value", table)
     assert isinstance(drawing, ScatterDrawing)
     drawing.show(0)
     expected = [(0.1, 0.5), (0.2, 0.5), (0.3, 0.6), (0.4, 0.6)]
-    assert np.allclose(drawing._panels[0]._dots.get_offsets(), expected)
+    assert np.allclose(drawing.panels[0].dots.get_offsets(), expected)
 
 
 def test_points_beyond_the_axes_are_drawn_at_their_ends_and_the_picture_says_so() -> None:
     table = head_table({"z": [0.1, 40.0], "v": [0.2, -0.5]})
-    drawing = open_drawing(KINDS["out_vs_value"].plot, table, "table")
+    drawing = drawn_from("out_vs_value", table)
     assert isinstance(drawing, ScatterDrawing)
     drawing.show(0)
-    assert np.allclose(drawing._panels[0]._dots.get_offsets(), [(0.1, 0.2), (1.5, -0.5)])
+    assert np.allclose(drawing.panels[0].dots.get_offsets(), [(0.1, 0.2), (1.5, -0.5)])
     assert any("beyond the axes" in text.get_text() for text in drawing.figure.texts)
 
 
@@ -280,7 +290,7 @@ def test_attention_has_a_panel_for_each_label_in_rows_of_four(small: Tables) -> 
     assert len({round(place.y0, 6) for place in places}) == 2
     for row in table:
         if row["query"] == "end":
-            shown = drawing._images[titles.index(row["key"])].get_array()
+            shown = drawing.grids[titles.index(row["key"])].image.get_array()
             assert np.isclose(shown[row["layer"], row["head"]], row["value"])
 
 
@@ -307,14 +317,14 @@ def test_a_strip_is_coloured_where_its_head_holds_the_role(small: Tables) -> Non
     for strip, name, image in zip(drawing._strips, names, axes.images, strict=True):
         shades = image.get_array()[0]
         colored = np.ptp(shades, axis=1) > 1e-6
-        held = [
+        holds = [
             row["holds"]
             for rows in steps
             for row in rows
             if row["role"] == roles[strip.role] and f"a{row['layer']}.h{row['head']}" == name
         ]
         if name:
-            assert colored.tolist() == held
+            assert colored.tolist() == holds
             compared += 1
         else:
             assert roles[strip.role] == "s_inhibition" and not colored.any()
@@ -359,17 +369,17 @@ def test_faithfulness_runs_over_the_sizes_of_circuits_with_its_band(small: Table
     rows = pq.read_table(small["faithfulness"][23]).to_pylist()
     corruptions = list(dict.fromkeys(row["corruption"] for row in rows))
     assert all(axes.get_xscale() == "log" for axes in drawing.figure.axes)
-    for curve, measure, line in drawing._curves:
+    for curve, measure, line in drawing.curves:
         of_line = [row for row in rows if row["corruption"] == corruptions[line]]
         expected = [(row["n_edges"] or np.nan, row[measure]) for row in of_line]
         assert np.allclose(np.transpose(curve.get_data()), expected, equal_nan=True)
-    assert len(drawing._curves) == 2 * len(corruptions)
-    for band, line in drawing._bands:
+    assert len(drawing.curves) == 2 * len(corruptions)
+    for band, line in drawing.bands:
         of_line = [row for row in rows if row["corruption"] == corruptions[line] and row["n_edges"]]
         edge = np.concatenate([path.vertices[:, 1] for path in band.get_paths()])
         assert np.isclose(edge.min(), min(row["ci_low"] for row in of_line))
         assert np.isclose(edge.max(), max(row["ci_high"] for row in of_line))
-    assert len(drawing._bands) == len(corruptions)
+    assert len(drawing.bands) == len(corruptions)
 
 
 def test_a_circuit_of_no_edges_has_no_place_on_the_axis_of_sizes(small: Tables) -> None:
