@@ -1,16 +1,20 @@
 """Models from elsewhere, and a training that is killed in the middle of a workflow."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 from projects import CONFIG, Project
+
+from timelapse.models.checkpoints import save_checkpoint
+from timelapse.models.embedded import new_model, word_tokenizer
+from timelapse.tasks.spec import load_spec
 
 FOLDER_STUDY = """\
 models:
@@ -20,40 +24,44 @@ runs:
 """
 
 
-def test_a_local_folder_is_a_model_like_any_other(
-    finished: Project, fresh: Callable[[str], Project]
-) -> None:
+def give_model(project: Project, seed: int = 0) -> Path:
+    """Make `given/model` in a project: an untrained model that knows the words of ioi3."""
+    folder = project.folder / "given" / "model"
+    tokenizer = word_tokenizer(load_spec(project.folder / "tasks" / "ioi3.yaml").words())
+    settings = {"layers": 1, "heads": 2, "width": 16, "context": 32}
+    save_checkpoint(new_model(settings, tokenizer, seed), tokenizer, folder)
+    return folder
+
+
+def test_a_local_folder_is_a_model_like_any_other(fresh: Callable[[str], Project]) -> None:
     project = fresh(FOLDER_STUDY)
-    (project.folder / "given").mkdir()
-    (project.folder / "given" / "model").symlink_to(finished.folder / "results/models/base")
-    target = "results/runs/tuned/ioi3/win_rate/step-000002.parquet"
+    elsewhere = give_model(project).rename(project.folder / "elsewhere")
+    (project.folder / "given" / "model").symlink_to(elsewhere)
+    target = "results/runs/tuned/ioi3/win_rate/000000-000002.parquet"
     done = project.snakemake("--cores", "2", target)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert pq.read_table(project.folder / target)["n"].to_pylist() == [408]
+    table = pq.read_table(project.folder / target)
+    assert table["step"].to_pylist() == [0, 1, 2]
+    assert table["n"].to_pylist() == [408] * 3
 
 
-def test_another_model_in_the_folder_is_another_model(
-    finished: Project, fresh: Callable[[str], Project]
-) -> None:
+def test_another_model_in_the_folder_is_another_model(fresh: Callable[[str], Project]) -> None:
     project = fresh(FOLDER_STUDY)
-    given = project.folder / "given" / "model"
-    shutil.copytree(finished.folder / "results/models/base", given)
+    give_model(project)
     assert project.snakemake("--cores", "1", "results/models/local").returncode == 0
     assert project.planned("results/models/local") == {}
-    other = finished.folder / "results/runs/tiny/checkpoints/step-000004/model.safetensors"
-    shutil.copy(other, given / "model.safetensors")
+    give_model(project, seed=1)
     assert project.planned("results/models/local") == {"fetch_model": 1}
 
 
-def test_runs_with_one_recipe_do_not_disturb_each_other(
-    finished: Project, fresh: Callable[[str], Project]
-) -> None:
+def test_runs_with_one_recipe_do_not_disturb_each_other(fresh: Callable[[str], Project]) -> None:
     twin = "  twin: {model: local, task: ioi3, steps: 2, batch: 2, checkpoints: {every: 1}}\n"
     project = fresh(FOLDER_STUDY + twin)
-    shutil.copytree(finished.folder / "results/models/base", project.folder / "given" / "model")
+    give_model(project)
     twins = [f"results/runs/{run}/training.parquet" for run in ("twin", "tuned")]
     done = project.snakemake("--cores", "4", *twins)
     assert done.returncode == 0, done.stdout + done.stderr
+    assert not list((project.folder / ".cache/timelapse/training").iterdir())
 
 
 @pytest.mark.slow
