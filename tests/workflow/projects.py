@@ -1,7 +1,6 @@
 """Copies of the workflow with a config of their own, and how Snakemake is called in them."""
 
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -105,11 +104,7 @@ class Project:
         return Project(Path(shutil.copytree(self.folder, folder, symlinks=True)))
 
     def planned(self, *arguments: str) -> dict[str, int]:
-        """How many jobs of each rule a dry run lists, without `all`.
-
-        The rules of a run's tasks count as one: `edges_tiny-ioi2` as `edges_tiny`, and
-        `edges_tiny-ioi2-checkpoint` as `edges_tiny-checkpoint`.
-        """
+        """How many jobs of each rule a dry run lists, without `all`."""
         done = self.snakemake("-n", *arguments)
         assert done.returncode == 0, done.stdout + done.stderr
         counts: dict[str, int] = {}
@@ -121,8 +116,7 @@ class Project:
                     name, count = row.split()
                     if name == "total":
                         break
-                    name = re.sub(r"-\w+", "", name, count=1)
-                    counts[name] = counts.get(name, 0) + int(count)
+                    counts[name] = int(count)
                 break
         counts.pop("all", None)
         return counts

@@ -36,7 +36,7 @@ def test_a_second_project_takes_datasets_from_the_cache_until_their_code_changes
     assert (second.folder / DATASET).resolve().parent == cache
 
     third = new_project(tmp_path / "third")
-    module = third.folder / "workflow/scripts/timelapse/tasks/drawing.py"
+    module = third.folder / "workflow/scripts/timelapse/tasks/dataset.py"
     module.write_text(module.read_text() + "\nCHANGED = 1\n")
     assert expanded(third) == made
     assert len(set(cache.iterdir()) - set(entries)) == 3

@@ -10,13 +10,13 @@ RUN = "results/runs/tiny"
 FLIPPED = (
     "results/datasets/ioi3/validation.parquet",
     f"{RUN}/checkpoints/step-000002/model.safetensors",
-    f"{RUN}/ioi3/edges/step-000002.parquet",
+    f"{RUN}/ioi3/edges/000000-000004.parquet",
     f"{RUN}/ioi3/figures/head/step-000002.png",
 )
 TRUNCATED = (
     f"{RUN}/checkpoints/step-000004/tokenizer.json",
     f"{RUN}/figures/win_rate.png",
-    f"{RUN}/ioi2/win_rate/step-000000.parquet",
+    f"{RUN}/ioi2/win_rate/000000-000004.parquet",
     f"{RUN}/ioi3/circuits/step-000004.graphml",
     f"{RUN}/ioi3/circuits/step-000002.importances.json",
     f"{RUN}/ioi3/figures/circuit/step-000004.svg",
@@ -39,7 +39,7 @@ def test_a_sound_study_is_counted(finished: Project) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     (line,) = done.stdout.splitlines()
     assert line.endswith("files and model folders, all as they were written")
-    assert int(line.split()[0]) > 200
+    assert int(line.split()[0]) > 190
 
 
 def test_every_damaged_file_is_named_and_the_printed_commands_mend_it(
@@ -62,7 +62,7 @@ def test_every_damaged_file_is_named_and_the_printed_commands_mend_it(
         folder, _, name = file.rpartition("/")
         place = f"{folder}: {name}: " if "checkpoints" in folder else f"{file}: "
         assert [line for line in told if line.startswith(place)], file
-    assert len(commands) == 3
+    assert len(commands) == 2
     assert all(command.endswith(" --config seed=0") for command in commands[1:])
     for command in commands:
         mended = subprocess.run(
@@ -79,7 +79,7 @@ def test_a_damaged_and_a_vanished_activation_are_made_again(copy: Project) -> No
     before = {entry.name: entry.read_bytes() for entry in entries}
     entries[0].write_bytes(before[entries[0].name][:100])
     entries[1].unlink()
-    tables = [f"{RUN}/{task}/logit_diff/step-000002.parquet" for task in ("ioi2", "ioi3")]
+    tables = [f"{RUN}/{task}/logit_diff/000000-000004.parquet" for task in ("ioi2", "ioi3")]
     measured = {table: (copy.folder / table).read_bytes() for table in tables}
     for table in tables:
         copy.remove(table)

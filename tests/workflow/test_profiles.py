@@ -1,19 +1,16 @@
 """The profiles: what they make of a rule that says `gpu=1`, and that their keys exist."""
 
-import contextlib
 import os
 import re
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 
 import fake_slurm
 import pytest
 import yaml
-import yte
 from fake_slurm import FakeSlurm, Submission
-from gpu_rules import GPU_RULES, TRAINING, kind
-from projects import CONFIG, ROOT, Project
+from gpu_rules import GPU_RULES, TRAINING
+from projects import ROOT, Project
 
 PROFILES = {
     path.parent.name: yaml.safe_load(path.read_text())
@@ -46,22 +43,19 @@ def submissions(
 
 def test_every_job_of_the_study_is_submitted_once(submissions) -> None:
     project, calls = submissions
-    planned: Counter[str] = Counter()
-    for rule, count in project.planned("--forceall").items():
-        planned[kind(rule)] += count
-    assert Counter(kind(call.rule) for call in calls) == planned
+    assert Counter(call.rule for call in calls) == project.planned("--forceall")
 
 
 def test_rules_that_say_gpu_go_to_the_gpu_partition_and_no_other_does(submissions) -> None:
     for call in submissions[1]:
-        expected = ("gpu", 1) if kind(call.rule) in GPU_RULES else ("cpu", 0)
+        expected = ("gpu", 1) if call.rule in GPU_RULES else ("cpu", 0)
         assert (call.partition, call.gpus) == expected, call
-    assert {kind(call.rule) for call in submissions[1]} >= GPU_RULES
+    assert {call.rule for call in submissions[1]} >= GPU_RULES
 
 
 def test_a_job_asks_for_as_many_cpus_as_its_rule_has_threads(submissions) -> None:
     for call in submissions[1]:
-        assert call.cpus == (2 if kind(call.rule) in TRAINING else 1), call
+        assert call.cpus == (2 if call.rule in TRAINING else 1), call
 
 
 def test_every_job_says_what_memory_and_time_it_needs(submissions) -> None:
@@ -91,22 +85,14 @@ def test_no_profile_but_lsf_names_a_rule() -> None:
     assert [name for name, profile in PROFILES.items() if "set-resources" in profile] == ["lsf"]
 
 
-REPEATED = CONFIG.replace("    evaluate: [ioi2, ioi3]\n", "    seeds: [1, 2]\n")
-
-
-@pytest.mark.parametrize("granularity", ["run", "checkpoint"])
-@pytest.mark.parametrize("config", [CONFIG, REPEATED], ids=["", "seeds and no evaluate"])
-def test_the_profile_for_lsf_lists_the_rules_that_use_the_gpu(
-    fresh: Callable[[str], Project], config: str, granularity: str
-) -> None:
-    project = fresh(f"granularity: {granularity}\n{config}")
-    with contextlib.chdir(project.folder):
-        profile = yte.process_yaml((ROOT / "profiles/lsf/config.yaml").read_text())
-    rules = project.snakemake("--list-rules").stdout.split()
-    assert set(profile["set-resources"]) == {rule for rule in rules if kind(rule) in GPU_RULES}
-    assert {kind(rule) for rule in profile["set-resources"]} == GPU_RULES
+def test_the_profile_for_lsf_lists_the_rules_that_use_the_gpu() -> None:
     expected = {"lsf_queue": "gpu", "lsf_extra": "-gpu num=1"}
-    assert all(resources == expected for resources in profile["set-resources"].values())
+    assert PROFILES["lsf"]["set-resources"] == dict.fromkeys(GPU_RULES, expected)
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_no_profile_runs_code(name: str) -> None:
+    assert "__use_yte__" not in PROFILES[name]
 
 
 def test_the_store_on_scratch_goes_on_top_of_another_profile(finished: Project) -> None:
@@ -119,13 +105,13 @@ def test_the_store_on_scratch_goes_on_top_of_another_profile(finished: Project) 
 def test_a_store_that_the_nodes_alone_can_write_does_not_keep_jobs_from_them(
     copy: Project, finished: Project, tmp_path: Path
 ) -> None:
-    table = "results/runs/tiny/ioi3/win_rate/step-000000.parquet"
+    table = "results/runs/tiny/ioi3/win_rate/000000-000004.parquet"
     copy.remove(table)
     here = copy.snakemake("--config", "store=/proc/timelapse", "--", table)
     assert here.returncode != 0 and "store: nothing can be written" in here.stdout + here.stderr
     slurm = fake_slurm.install(tmp_path / "fake", finished.folder)
     submit(copy, slurm, "--config", "store=/proc/timelapse", "--", table)
-    assert [kind(call.rule) for call in slurm.submissions()] == ["win_rate"]
+    assert [call.rule for call in slurm.submissions()] == ["win_rate"]
 
 
 def test_the_documentation_explains_every_key_of_the_slurm_profile_and_no_other() -> None:

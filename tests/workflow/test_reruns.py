@@ -7,25 +7,25 @@ from projects import ROOT, Project
 
 RUN = "results/runs/tiny"
 LIBRARY = "workflow/scripts/timelapse"
+FILMS_REGISTRY = f"{LIBRARY}/figures/films/registry.py"
 MEASURED = {
-    **{"win_rate_tiny": 2, "logit_diff_tiny": 2, "patching_tiny": 2, "edges_tiny": 2},
-    **{"attention_tiny": 2, "head_roles_tiny": 2, "logit_lens_tiny": 2, "faithfulness_tiny": 2},
-    "control_edges_tiny": 1,
+    **{"win_rate": 2, "logit_diff": 2, "patching": 2, "edges": 3},
+    **{"attention": 2, "head_roles": 2, "logit_lens": 2, "faithfulness": 2},
 }
-COMPARED = {"transfer_tiny": 2, "compare_tiny": 2, "export_circuits_tiny": 2, "summarise_tiny": 1}
+COMPARED = {"transfer": 2, "compare": 2, "export_circuits": 2, "summarise": 1}
 OVERVIEWS = {"draw_task_overview": 18, "draw_run_overview": 3}
-FILMS = {"draw_film_tiny": 36, "draw_graph_film_tiny": 2} | OVERVIEWS
+FILMS = {"draw_film": 38} | OVERVIEWS
 AFTER_EDGES = {
-    **{"faithfulness_tiny": 2, "draw_film_tiny": 2, "draw_graph_film_tiny": 2},
+    **{"faithfulness": 2, "draw_film": 4},
     **{"draw_task_overview": 18, "draw_run_overview": 2},
 } | COMPARED
-AFTER_COMPARING = {"summarise_tiny": 1, "draw_task_overview": 14, "draw_run_overview": 1}
+AFTER_COMPARING = {"summarise": 1, "draw_task_overview": 14, "draw_run_overview": 1}
 READERS = {
-    **{"logit_diff_tiny": 2, "attention_tiny": 2, "head_roles_tiny": 2, "logit_lens_tiny": 2},
-    **{"draw_film_tiny": 14, "draw_graph_film_tiny": 2, "draw_task_overview": 2},
+    **{"logit_diff": 2, "attention": 2, "head_roles": 2, "logit_lens": 2},
+    **{"draw_film": 16, "draw_task_overview": 2},
 }
 AFTER_FINETUNING = MEASURED | COMPARED | FILMS
-AFTER_BASE = {"train_embedded": 1, "finetune_tiny": 1} | AFTER_FINETUNING
+AFTER_BASE = {"train_embedded": 1, "finetune": 1} | AFTER_FINETUNING
 ALL = {"expand_task": 3} | AFTER_BASE
 
 
@@ -35,6 +35,14 @@ def appended(file: str) -> Callable[[Project], None]:
         path.write_text(path.read_text() + "\nCHANGED = 1\n")
 
     return change
+
+
+def commented(project: Project) -> None:
+    """Add a comment, and a line to the first docstring, of every module of the library."""
+    for path in (project.folder / LIBRARY).rglob("*.py"):
+        text = path.read_text()
+        assert text.startswith('"""') or not text
+        path.write_text(text.replace('"""', '"""Once more: ', 1) + "\n# a comment\n")
 
 
 def replaced(file: str, old: str, new: str) -> Callable[[Project], None]:
@@ -53,15 +61,15 @@ CHANGES = {
             "comparison:",
             "figures: {circuit: {edges: 5}}\ncomparison:",
         ),
-        {"draw_graph_film_tiny": 2, "draw_task_overview": 2, "draw_run_overview": 1},
+        {"draw_film": 2, "draw_task_overview": 2, "draw_run_overview": 1},
     ),
     "a probe's prompts": (
         replaced("config.yaml", "logit_diff: {prompts: 6", "logit_diff: {prompts: 5"),
-        {"logit_diff_tiny": 2, "draw_film_tiny": 6},
+        {"logit_diff": 2, "draw_film": 6},
     ),
     "two settings swapped": (
         replaced("config.yaml", "{prompts: 6, batch: 4}", "{prompts: 4, batch: 6}"),
-        {"logit_diff_tiny": 2, "draw_film_tiny": 6},
+        {"logit_diff": 2, "draw_film": 6},
     ),
     "where the store is": (replaced("config.yaml", "seed: 0", "seed: 0\nstore: elsewhere"), {}),
     "how large the store may get": (
@@ -73,7 +81,7 @@ CHANGES = {
         READERS,
     ),
     "how activations are stored": (
-        appended(f"{LIBRARY}/activations/stored.py"),
+        appended(f"{LIBRARY}/activations/cached_source.py"),
         READERS,
     ),
     "the precision of the measured models": (
@@ -87,7 +95,7 @@ CHANGES = {
     "where jobs run": (appended(f"{LIBRARY}/machine/gpus.py"), {}),
     "the learning rate of the run": (
         replaced("config.yaml", "learning_rate: 1e-3", "learning_rate: 2e-3"),
-        {"finetune_tiny": 1} | AFTER_FINETUNING,
+        {"finetune": 1} | AFTER_FINETUNING,
     ),
     "the base model's steps": (replaced("config.yaml", "steps: 6", "steps: 7"), AFTER_BASE),
     "the seed": (replaced("config.yaml", "seed: 0", "seed: 1"), ALL),
@@ -100,62 +108,65 @@ CHANGES = {
         {},
     ),
     "the title of a figure": (
-        replaced(f"{LIBRARY}/figures/kinds.py", "Logit lens: what each", "Logit lens: what every"),
-        {"draw_film_tiny": 2},
+        replaced(
+            f"{LIBRARY}/figures/films/registry.py",
+            "Logit lens: what each",
+            "Logit lens: what every",
+        ),
+        {"draw_film": 2},
     ),
     "how figures look": (appended(f"{LIBRARY}/figures/style.py"), FILMS),
     "how heatmaps are drawn": (
-        appended(f"{LIBRARY}/figures/heatmap.py"),
-        {"draw_film_tiny": 36, "draw_graph_film_tiny": 2},
+        appended(f"{LIBRARY}/figures/films/heatmap.py"),
+        {"draw_film": 38},
     ),
     "the attribution kernel": (
-        appended(f"{LIBRARY}/circuits/attribution/path.py"),
-        {"edges_tiny": 2, "control_edges_tiny": 1} | AFTER_EDGES,
+        appended(f"{LIBRARY}/circuits/attribution/eap.py"),
+        {"edges": 3} | AFTER_EDGES,
     ),
     "the size of the circuits that are compared": (
         replaced("config.yaml", "comparison: {edges: 20", "comparison: {edges: 10"),
         COMPARED
         | AFTER_COMPARING
-        | {"draw_graph_film_tiny": 2, "draw_task_overview": 16, "draw_run_overview": 2},
+        | {"draw_film": 2, "draw_task_overview": 16, "draw_run_overview": 2},
     ),
     "how circuits are compared": (
         appended(f"{LIBRARY}/circuits/comparison/overlap.py"),
-        {"compare_tiny": 2} | AFTER_COMPARING,
+        {"compare": 2} | AFTER_COMPARING,
     ),
     "how faithfulness is measured": (
-        appended(f"{LIBRARY}/circuits/evaluation/faithfulness.py"),
-        {"faithfulness_tiny": 2, "draw_film_tiny": 2, "draw_task_overview": 2},
+        appended(f"{LIBRARY}/circuits/faithfulness.py"),
+        {"faithfulness": 2, "draw_film": 2, "draw_task_overview": 2},
     ),
     "the patching kernel": (
-        appended(f"{LIBRARY}/probes/patching/suffix.py"),
-        {"patching_tiny": 2, "draw_film_tiny": 20},
+        appended(f"{LIBRARY}/probes/patching/fast_patching.py"),
+        {"patching": 2, "draw_film": 20},
     ),
     "whose whole patterns are kept": (
         replaced("config.yaml", "examples: [0, 5]", "examples: [5]"),
-        {"attention_tiny": 2, "draw_film_tiny": 4},
+        {"attention": 2, "draw_film": 4},
     ),
     "the thresholds of the roles": (
         appended(f"{LIBRARY}/probes/head_roles/roles.py"),
-        {"head_roles_tiny": 2, "draw_film_tiny": 2, "draw_graph_film_tiny": 2}
-        | {"draw_task_overview": 2},
+        {"head_roles": 2, "draw_film": 4} | {"draw_task_overview": 2},
     ),
     "the win rate": (
         appended(f"{LIBRARY}/probes/win_rate.py"),
-        {"win_rate_tiny": 2, "summarise_tiny": 1}
-        | FILMS
-        | {"draw_task_overview": 4, "draw_run_overview": 1},
+        {"win_rate": 2, "summarise": 1} | FILMS | {"draw_task_overview": 4, "draw_run_overview": 1},
     ),
     "the script of a rule": (
-        appended("workflow/scripts/logit_diff.py"),
-        {"logit_diff_tiny": 2, "draw_film_tiny": 6},
+        appended("workflow/scripts/export_circuits.py"),
+        {"export_circuits": 2},
     ),
-    "a film deleted": (removed(f"{RUN}/ioi3/figures/head.gif"), {"draw_film_tiny": 1}),
+    "comments and docstrings": (commented, {}),
+    "the declaration of another probe": (appended(f"{LIBRARY}/probes/registry.py"), {}),
+    "a film deleted": (removed(f"{RUN}/ioi3/figures/head.gif"), {"draw_film": 1}),
     "a table deleted": (
-        removed(f"{RUN}/ioi3/edges/step-000002.parquet"),
+        removed(f"{RUN}/ioi3/edges/000000-000004.parquet"),
         {
-            **{"edges_tiny": 1, "faithfulness_tiny": 1, "export_circuits_tiny": 1},
-            **{"transfer_tiny": 2, "compare_tiny": 2, "summarise_tiny": 1},
-            **{"draw_film_tiny": 1, "draw_graph_film_tiny": 1},
+            **{"edges": 1, "faithfulness": 1, "export_circuits": 1},
+            **{"transfer": 2, "compare": 2, "summarise": 1},
+            **{"draw_film": 2},
             **{"draw_task_overview": 16, "draw_run_overview": 2},
         },
     ),
@@ -173,7 +184,7 @@ def test_one_picture_is_redrawn_alone_and_as_it_was(copy: Project) -> None:
     target = f"{RUN}/ioi3/figures/circuit/step-000002.png"
     before = (copy.folder / target).read_bytes()
     copy.remove(target)
-    assert copy.planned(target) == {"draw_frame_tiny": 1}
+    assert copy.planned(target) == {"draw_frame": 1}
     done = copy.snakemake(target)
     assert done.returncode == 0, done.stderr
     assert (copy.folder / target).read_bytes() == before
@@ -185,7 +196,7 @@ def test_a_film_is_redrawn_as_it_was(copy: Project) -> None:
     target = f"{RUN}/ioi2/figures/stream.gif"
     before = (copy.folder / target).read_bytes()
     copy.remove(target)
-    assert copy.planned(target) == {"draw_film_tiny": 1}
+    assert copy.planned(target) == {"draw_film": 1}
     assert copy.snakemake("--cores", "1", target).returncode == 0
     assert (copy.folder / target).read_bytes() == before
 
@@ -195,14 +206,14 @@ def test_a_film_is_redrawn_as_it_was(copy: Project) -> None:
     [
         "results/datasets/ioi3/validation.parquet",
         "results/models/base",
-        f"{RUN}/checkpoints/step-000002",
+        f"{RUN}/checkpoints",
         f"{RUN}/training.parquet",
-        f"{RUN}/ioi2/win_rate/step-000004.parquet",
-        f"{RUN}/ioi3/logit_diff/step-000000.parquet",
-        f"{RUN}/ioi3/patching/step-000002.parquet",
-        f"{RUN}/ioi3/attention_pattern/step-000002.parquet",
-        f"{RUN}/ioi2/logit_lens_top/step-000004.parquet",
-        f"{RUN}/ioi3/edges/step-000002.parquet",
+        f"{RUN}/ioi2/win_rate/000000-000004.parquet",
+        f"{RUN}/ioi3/logit_diff/000000-000004.parquet",
+        f"{RUN}/ioi3/patching/000000-000004.parquet",
+        f"{RUN}/ioi3/attention_pattern/000000-000004.parquet",
+        f"{RUN}/ioi2/logit_lens_top/000000-000004.parquet",
+        f"{RUN}/ioi3/edges/000000-000004.parquet",
         f"{RUN}/ioi3/figures/out_vs_value.gif",
         f"{RUN}/ioi3/figures/head_roles.gif",
         f"{RUN}/ioi3/figures/layer/step-000000.png",
@@ -217,26 +228,23 @@ def test_every_path_of_the_contract_is_a_target(finished: Project, target: str) 
 
 
 def test_the_shipped_study_has_the_jobs_that_its_config_asks_for(fresh) -> None:
-    project = fresh((ROOT / "config.yaml").read_text())
-    assert project.planned() == {
-        "expand_task": 9,
-        "train_embedded": 1,
-        "finetune_two_to_three": 1,
-        "win_rate_two_to_three": 2,
-        "logit_diff_two_to_three": 2,
-        "patching_two_to_three": 2,
-        "attention_two_to_three": 2,
-        "head_roles_two_to_three": 2,
-        "logit_lens_two_to_three": 2,
-        "edges_two_to_three": 2,
-        "control_edges_two_to_three": 2,
-        "faithfulness_two_to_three": 2,
-        "transfer_two_to_three": 2,
-        "compare_two_to_three": 2,
-        "export_circuits_two_to_three": 2,
-        "summarise_two_to_three": 1,
-        "draw_film_two_to_three": 36,
-        "draw_graph_film_two_to_three": 2,
-        "draw_task_overview": 18,
-        "draw_run_overview": 3,
+    planned = fresh((ROOT / "config.yaml").read_text()).planned()
+    for rule in ("train_embedded", "fetch_model", "expand_task"):
+        planned.pop(rule, None)
+    assert planned == {
+        **{"finetune": 1, "win_rate": 2, "logit_diff": 2, "patching": 2, "attention": 2},
+        **{"head_roles": 2, "logit_lens": 2, "edges": 4, "faithfulness": 2, "transfer": 2},
+        **{"compare": 2, "export_circuits": 2, "summarise": 1},
+        **{"draw_film": 38, "draw_task_overview": 18, "draw_run_overview": 3},
     }
+
+
+def test_a_picture_and_its_film_are_drawn_in_one_command(copy: Project) -> None:
+    picture, film = f"{RUN}/ioi3/figures/head/step-000002.png", f"{RUN}/ioi3/figures/head.gif"
+    before = {name: (copy.folder / name).read_bytes() for name in (picture, film)}
+    for name in before:
+        copy.remove(name)
+    assert copy.planned(picture, film) == {"draw_frame": 1, "draw_film": 1}
+    done = copy.snakemake("--cores", "2", picture, film)
+    assert done.returncode == 0, done.stderr
+    assert {name: (copy.folder / name).read_bytes() for name in before} == before

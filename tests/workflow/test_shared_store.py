@@ -8,7 +8,7 @@ import pytest
 from projects import CONFIG, Project, new_project
 
 RUN = "results/runs/tiny"
-TARGETS = (f"{RUN}/training.parquet", f"{RUN}/ioi3/logit_diff/step-000004.parquet")
+TARGETS = (f"{RUN}/training.parquet", f"{RUN}/ioi3/logit_diff/000000-000004.parquet")
 
 
 @pytest.mark.slow

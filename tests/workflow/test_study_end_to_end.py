@@ -13,6 +13,7 @@ from timelapse.activations.keys import checkpoint_digest
 
 STEPS = ("000000", "000002", "000004")
 RUN = "results/runs/tiny"
+PART = "000000-000004"
 PROBES = {
     "win_rate": tables.WIN_RATE,
     "logit_diff": tables.LOGIT_DIFF,
@@ -47,15 +48,14 @@ def expected_files() -> set[str]:
     files = {f"{RUN}/training.parquet", f"{RUN}/summary.parquet", f"{RUN}/summary.md"}
     files |= {f"{RUN}/figures/{overview}.png" for overview in OF_THE_RUN}
     files |= {
-        f"{RUN}/ambiguous3/{probe}/step-{STEPS[0]}.parquet" for probe in ("edges", "edge_samples")
+        f"{RUN}/ambiguous3/{table}/{STEPS[0]}.parquet"
+        for table in ("edges", "edge_samples", "edges_by_position")
     }
     for task in ("ioi2", "ioi3"):
         files |= {f"{RUN}/{task}/{name}.parquet" for name in ("comparison", "heads")}
         files |= {f"{RUN}/{task}/figures/{overview}.png" for overview in OF_A_TASK}
+        files |= {f"{RUN}/{task}/{table}/{PART}.parquet" for table in (*PROBES, "transfer")}
         for step in STEPS:
-            files |= {
-                f"{RUN}/{task}/{probe}/step-{step}.parquet" for probe in (*PROBES, "transfer")
-            }
             files |= {f"{RUN}/{task}/figures/{figure}/step-{step}.png" for figure in FIGURES}
             files |= {
                 f"{RUN}/{task}/figures/circuit/step-{step}.{kind}" for kind in ("svg", "json")
@@ -82,7 +82,7 @@ def test_no_job_opens_a_connection_or_reads_a_pickle(finished: Project) -> None:
     of_jobs = [note.split("\t") for note in notes if "/.snakemake/scripts/" in note]
     assert {"'snakemake.iocontainers'" in what for _, _, what in of_jobs} == {True}
     rules = {Path(script).name.split(".")[1] for script, _, _ in of_jobs}
-    assert {"expand_task", "train_embedded", "finetune", "edges", "draw_film"} <= rules
+    assert {"expand_task", "train_embedded", "finetune", "probe", "draw_film"} <= rules
 
 
 def test_every_table_and_picture_is_where_the_contract_says(finished: Project) -> None:
@@ -140,7 +140,7 @@ def test_the_store_reports_what_it_holds_and_serves_a_probe_that_runs_again(copy
     # Probes that run at once may miss the same entry: there can be more misses than entries.
     assert int(before["misses"]) >= len(held)
     assert int(before["hits"].split()[0]) > 0
-    table = f"{RUN}/ioi3/logit_diff/step-000002.parquet"
+    table = f"{RUN}/ioi3/logit_diff/000000-000004.parquet"
     measured = (copy.folder / table).read_bytes()
     copy.remove(table)
     assert copy.snakemake("--cores", "1", table).returncode == 0
