@@ -94,7 +94,7 @@ class ModelSource:
 def read_config_json(folder: str | Path) -> dict[str, Any]:
     """The config.json of a Hugging Face folder; empty if it cannot be read.
 
-    What is wrong with it is told when the model is loaded.
+    What is wrong with it is reported when the model is loaded.
     """
     try:
         config = json.loads(Path(folder, "config.json").read_text(encoding="utf-8"))

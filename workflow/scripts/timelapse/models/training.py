@@ -66,7 +66,7 @@ class Recipe:
 
 
 Keep = Callable[[int, Path], None]
-"""Is given every kept step, and a folder that holds its checkpoint while the call lasts."""
+"""Takes a kept step and a folder that holds its checkpoint while the call lasts."""
 
 
 def train(

@@ -80,11 +80,12 @@ class TrainingState:
 
     def set_generators(self) -> None:
         """Let torch's generators go on where they were."""
-        if not self.generators:
-            return
-        torch.set_rng_state(self.generators["cpu"])
-        for device in range(torch.cuda.device_count()):
-            torch.cuda.set_rng_state(self.generators[f"cuda.{device}"], device)
+        for name, value in self.generators.items():
+            device, _, number = name.partition(".")
+            if device == "cpu":
+                torch.set_rng_state(value)
+            elif int(number) < torch.cuda.device_count():
+                torch.cuda.set_rng_state(value, int(number))
 
 
 def write_state(
