@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +15,7 @@ from transformers import PretrainedConfig
 
 from timelapse.activations.source import LiveSource
 from timelapse.errors import UserError
+from timelapse.models import hooks
 from timelapse.models.prompts import Prompts
 from timelapse.probes.attention import (
     LabelledAttention,
@@ -242,19 +242,23 @@ def test_a_change_that_all_prompts_share_has_no_spread() -> None:
     assert (row["value"], row["ci_low"], row["ci_high"], row["rank"]) == (0.25, 0.25, 0.25, 1)
 
 
-def test_patterns_come_batch_by_batch_from_the_source() -> None:
-    asked = []
+class ConstantPatterns:
+    """A source whose patterns have their layer's number everywhere."""
 
-    def source(prompts: Prompts) -> dict[str, torch.Tensor]:
-        asked.append(prompts.rows.tolist())
+    dtype = torch.float32
+
+    def __init__(self) -> None:
+        self.rows: list[list[int]] = []
+
+    def __call__(self, prompts: Prompts) -> dict[str, torch.Tensor]:
+        self.rows.append(prompts.rows.tolist())
         n, length = prompts.tokens.shape
-        return {
-            f"blocks.{at}.attn.hook_pattern": torch.full((n, 3, length, length), at)
-            for at in (0, 1)
-        }
+        return {hooks.pattern(at): torch.full((n, 2, length, length), float(at)) for at in (0, 1)}
 
-    bridge = SimpleNamespace(cfg=SimpleNamespace(n_layers=2, device="cpu"))
-    batches = list(each_pattern(bridge, source, [mentioning_prompts(3, 6)], 2))
-    assert asked == [[0, 1], [2]]
-    assert [patterns.shape for _, patterns in batches] == [(2, 3, 2, 6, 6), (2, 3, 1, 6, 6)]
+
+def test_patterns_come_batch_by_batch_from_the_source(gpt2: TransformerBridge) -> None:
+    source = ConstantPatterns()
+    batches = list(each_pattern(gpt2, source, [mentioning_prompts(3, 6)], 2))
+    assert source.rows == [[0, 1], [2]]
+    assert [patterns.shape for _, patterns in batches] == [(2, 2, 2, 6, 6), (2, 2, 1, 6, 6)]
     assert batches[0][1][1].eq(1).all()

@@ -6,22 +6,21 @@ import numpy as np
 import pytest
 import torch
 from tiny_models import gpt2_config
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
 
 from timelapse.models.metric import PROBABILITY_DIFF
 from timelapse.models.prompts import Prompts
 from timelapse.probes.win_rate import win_rate
 
 
-class FixedLogits:
-    """A model whose logits at the last position are looked up by the prompt's first token."""
-
-    device = "cpu"
+class FixedLogits(PreTrainedModel):
+    """A model whose logits after a prompt are those that stand in a row for its first token."""
 
     def __init__(self, logits: torch.Tensor) -> None:
-        self.logits = logits
+        super().__init__(PretrainedConfig())
+        self.logits = torch.nn.Parameter(logits, requires_grad=False)
 
-    def __call__(self, tokens: torch.Tensor, logits_to_keep: int) -> SimpleNamespace:
+    def forward(self, tokens: torch.Tensor, logits_to_keep: int) -> SimpleNamespace:
         return SimpleNamespace(logits=self.logits[tokens[:, 0], None])
 
 

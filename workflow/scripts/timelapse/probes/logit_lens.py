@@ -25,6 +25,8 @@ from timelapse.tables import LOGIT_LENS, LOGIT_LENS_TOP, without_step
 
 TOKENS = ("answer", "foil")
 MEASURES = ("rank", "probability")
+NUMBERS = 2**24
+"""Logits that are computed together, at least those of a batch at one point."""
 
 
 @dataclass(frozen=True)
@@ -90,15 +92,18 @@ def logit_lens(
     vocabulary = torch.zeros(2, len(points), bridge.W_U.shape[1], dtype=torch.float64)
     for bucket in prompts:
         for batch in bucket.to(bridge.cfg.device).batches(batch_size):
-            stream = source(batch)
+            activations = source(batch)
+            streams = torch.stack([activations[point.hook][:, -1] for point in points])
+            at_once = max(1, NUMBERS // (len(batch) * vocabulary.shape[2]))
             values = []
-            for number, point in enumerate(points):
-                logits = _readout(bridge, stream[point.hook][:, -1])
+            for first in range(0, len(points), at_once):
+                logits = _readout(bridge, streams[first : first + at_once])
                 probability = logits.softmax(-1)
-                values += _of_answer_and_foils(logits, probability, batch)
-                first = torch.bincount(logits.argmax(-1), minlength=logits.shape[1])
-                vocabulary[0, number] += probability.double().sum(0).cpu()
-                vocabulary[1, number] += first.cpu()
+                for number, parts in enumerate(zip(logits, probability, strict=True), first):
+                    values += _of_answer_and_foils(*parts, batch)
+                    likeliest = torch.bincount(parts[0].argmax(-1), minlength=logits.shape[2])
+                    vocabulary[0, number] += parts[1].double().sum(0).cpu()
+                    vocabulary[1, number] += likeliest.cpu()
             means.add(torch.stack(values))
     return {
         "logit_lens": _table(points, means),
@@ -107,10 +112,15 @@ def logit_lens(
 
 
 def _readout(
-    bridge: TransformerBridge, stream: Float[Tensor, "batch d_model"]
-) -> Float[Tensor, "batch vocabulary"]:
+    bridge: TransformerBridge, streams: Float[Tensor, "point batch d_model"]
+) -> Float[Tensor, "point batch vocabulary"]:
+    """The logits of streams as if they were the final one.
+
+    Raises:
+        UserError: the model's logits are not the unembedded final norm of its stream.
+    """
     try:
-        return logit_readout(bridge, stream).values.float()
+        return logit_readout(bridge, streams).values.float()
     except (ValueError, NotImplementedError) as error:
         raise UserError(
             bridge.cfg.model_name,

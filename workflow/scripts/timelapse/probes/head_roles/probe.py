@@ -31,11 +31,13 @@ def head_roles(
     length: int,
     seed: int,
 ) -> pa.Table:
-    """Score all heads for all roles: `repeats`, `movers` and `inhibition` define them.
+    """Score all heads for all roles.
+
+    `repeated_tokens`, `name_movers` and `s_inhibition` define the scores.
 
     Args:
         bridge: the model.
-        source: gives `movers.needs`.
+        source: gives `name_movers.needs`.
         prompts: buckets of prompts.
         batch_size: prompts or sequences run at a time.
         sequences: how many sequences of random words are repeated.
@@ -43,8 +45,12 @@ def head_roles(
         seed: of the study.
 
     Returns:
-        `tables.HEAD_ROLES` without `step`. The score is null where the role is not defined: the
-        prompts do not mention their answer, or there is no name mover above the head.
+        `tables.HEAD_ROLES` without `step`, in the units of `roles.Role.unit`. The score is null
+        where the role is not defined: the prompts do not mention their answer, or there is no name
+        mover above the head.
+
+    Raises:
+        UserError: the tokenizer has too few ordinary words, or the context has no room for them.
     """
     shape = (bridge.cfg.n_layers, bridge.cfg.n_heads)
     random = generator(seed, "head_roles", "repeated words")

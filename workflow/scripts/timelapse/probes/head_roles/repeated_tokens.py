@@ -56,8 +56,8 @@ def repeated_words(
     length: int,
     context: int,
     random: np.random.Generator,
-) -> list[Int[Tensor, "sequence position"]]:
-    """Sequences of different random words, then the same words again, one tensor for each length.
+) -> list[Int[Tensor, "_ _"]]:
+    """Sequences of different random words, then the same words again.
 
     Args:
         tokenizer: the model's; a start token that it puts in front of texts stands there too.
@@ -66,6 +66,9 @@ def repeated_words(
             not asked about positions that it has hardly seen, and no more than there are words.
         context: the most tokens that the model reads.
         random: draws the words.
+
+    Returns:
+        Token ids [sequence, position], one tensor for each length, the longest first.
 
     Raises:
         UserError: the tokenizer has too few ordinary words, or the context has no room for them.
@@ -93,13 +96,13 @@ def repeated_words(
 
 @torch.no_grad()
 def repeat_scores(
-    bridge: TransformerBridge, tokens: Sequence[Int[Tensor, "sequence position"]], batch_size: int
+    bridge: TransformerBridge, tokens: Sequence[Int[Tensor, "_ _"]], batch_size: int
 ) -> RunningMean:
     """Measure the scores of `REPEAT_ROLES`.
 
     Args:
         bridge: the model.
-        tokens: what `repeated_words` gives.
+        tokens: [sequence, position] for each length, as `repeated_words` gives them.
         batch_size: sequences run at a time.
 
     Returns:

@@ -12,7 +12,7 @@ the name movers above the head.
 from collections.abc import Collection, Mapping, Sequence
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 
@@ -90,7 +90,7 @@ def _effects(
     return effects.flatten(0, 1)
 
 
-def _share(mentions: Float[Tensor, "batch position"]) -> Float[Tensor, "batch position"]:
+def _share(mentions: Bool[Tensor, "batch position"]) -> Float[Tensor, "batch position"]:
     """Weights that take the mean over mentions; 0 everywhere without one."""
     return mentions.float() / mentions.sum(1, keepdim=True).clamp(min=1)
 

@@ -64,7 +64,6 @@ class PairedRuns:
         )
 
 
-@torch.no_grad()
 def paired_runs(
     bridge: TransformerBridge, prompts: Prompts, corruptions: Sequence[str], metric: Metric
 ) -> Iterator[PairedRuns]:
@@ -111,6 +110,7 @@ def paired_runs(
         )
 
 
+@torch.no_grad()
 def _run(
     bridge: TransformerBridge,
     prompts: Prompts,

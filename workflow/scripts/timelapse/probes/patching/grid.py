@@ -55,7 +55,7 @@ class Position:
     """
 
     name: str
-    index: tuple[Int[np.ndarray, "batch"] | None, ...]
+    index: tuple[Int[np.ndarray, "_"] | None, ...]
 
 
 def positions(

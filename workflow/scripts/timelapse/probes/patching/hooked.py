@@ -74,7 +74,7 @@ def _written(cell: Cell) -> str:
 
 def _part(
     activation: Float[Tensor, "batch position *rest"], cell: Cell
-) -> Float[Tensor, "batch *rest"]:
+) -> Float[Tensor, "batch *selected"]:
     """A view of what belongs to the cell: one position, or one head."""
     return activation.select(1 if cell.site in POSITION_SITES else 2, cell.at)
 
