@@ -123,17 +123,16 @@ def _mistakes_of_finetuning(run: FineTuning) -> Iterator[Mistake]:
         yield ("checkpoints", "steps"), problem, "Raise `steps` or leave that checkpoint out"
 
 
-RUN_SOURCES: Mapping[str, RunSource] = {
-    source.name: source
-    for source in (
-        RunSource(
-            name="finetuning",
-            settings=FineTuning,
-            rule="finetune",
-            steps=_steps_of_finetuning,
-            recipe=lambda run: run.model_dump(include=_RECIPE),
-            mistakes=_mistakes_of_finetuning,
-        ),
-    )
-}
+_ALL = (
+    RunSource(
+        name="finetuning",
+        settings=FineTuning,
+        rule="finetune",
+        steps=_steps_of_finetuning,
+        recipe=lambda run: run.model_dump(include=_RECIPE),
+        mistakes=_mistakes_of_finetuning,
+    ),
+)
+
+RUN_SOURCES: Mapping[str, RunSource] = {source.name: source for source in _ALL}
 """All sources by name."""

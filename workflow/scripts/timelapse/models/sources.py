@@ -139,42 +139,40 @@ def _mistakes_of_embedded(settings: EmbeddedModel) -> Iterator[Mistake]:
         )
 
 
-SOURCES: Mapping[str, ModelSource] = {
-    source.name: source
-    for source in (
-        ModelSource(
-            name="folder",
-            settings=Folder,
-            description="A Hugging Face folder (config.json, safetensors, tokenizer.json), without "
-            "~ or $, which are not filled in; one that is not in the working directory may be "
-            "shipped with the workflow.",
-            rule="fetch_model",
-            function="timelapse.models.fetching:fetch_folder",
-            is_path=True,
-            files=_files_of_folder,
-            config=read_config_json,
-            mistakes=_mistakes_of_folder,
-        ),
-        ModelSource(
-            name="hub",
-            settings=HubName,
-            description="A name on the Hugging Face hub, such as gpt2; downloaded once.",
-            rule="fetch_model",
-            function="timelapse.models.fetching:fetch_hub",
-            is_online=True,
-        ),
-        ModelSource(
-            name="embedded",
-            settings=EmbeddedModel,
-            description="A small GPT-2 that the workflow trains from scratch on a mixture of "
-            "tasks.",
-            rule="train_embedded",
-            function="timelapse.models.embedded:train_embedded",
-            is_seeded=True,
-            mixture=lambda settings: settings.mixture,
-            config=_config_of_embedded,
-            mistakes=_mistakes_of_embedded,
-        ),
-    )
-}
+_ALL = (
+    ModelSource(
+        name="folder",
+        settings=Folder,
+        description="A Hugging Face folder (config.json, safetensors, tokenizer.json), without "
+        "~ or $, which are not filled in; one that is not in the working directory may be "
+        "shipped with the workflow.",
+        rule="fetch_model",
+        function="timelapse.models.fetching:fetch_folder",
+        is_path=True,
+        files=_files_of_folder,
+        config=read_config_json,
+        mistakes=_mistakes_of_folder,
+    ),
+    ModelSource(
+        name="hub",
+        settings=HubName,
+        description="A name on the Hugging Face hub, such as gpt2; downloaded once.",
+        rule="fetch_model",
+        function="timelapse.models.fetching:fetch_hub",
+        is_online=True,
+    ),
+    ModelSource(
+        name="embedded",
+        settings=EmbeddedModel,
+        description="A small GPT-2 that the workflow trains from scratch on a mixture of tasks.",
+        rule="train_embedded",
+        function="timelapse.models.embedded:train_embedded",
+        is_seeded=True,
+        mixture=lambda settings: settings.mixture,
+        config=_config_of_embedded,
+        mistakes=_mistakes_of_embedded,
+    ),
+)
+
+SOURCES: Mapping[str, ModelSource] = {source.name: source for source in _ALL}
 """All sources by name."""
