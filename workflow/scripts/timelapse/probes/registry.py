@@ -31,7 +31,7 @@ parameters; `bridge` and `source` are then those of the run's first checkpoint.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import pyarrow as pa
 from pydantic import Field
@@ -40,16 +40,10 @@ from timelapse import tables
 from timelapse.circuits.methods import METHODS
 from timelapse.files.validation import StrictModel, Unique
 
-Method = Literal[
-    "EAP",
-    "EAP-IG",
-    "EAP-IG-activations",
-    "clean-corrupted",
-    "node",
-    "exact",
-    "node-ablation",
-    "ACDC",
-]
+if TYPE_CHECKING:
+    Method = str
+else:
+    Method = Literal[tuple(METHODS)]
 Ablation = Literal["resample", "mean", "zero"]
 Batch = Literal["auto"] | Annotated[int, Field(ge=1, le=1_000_000)]
 Head = Annotated[str, Field(pattern=r"^a[0-9]{1,4}\.h[0-9]{1,4}$")]
