@@ -175,7 +175,7 @@ class _Pass:
             if len(mlp.reads):
                 written = activation.unflatten(0, (len(mlp.reads), -1))[:, :, positions]
                 written = written - self._reference[hooks.mlp_out(layer)][:, positions]
-                self._outputs[:, :, positions][self._indices(mlp.slot)] = written
+                self._outputs[:, :, positions].index_copy_(0, self._indices(mlp.slot), written)
             missing.discard(hooks.mlp_out(layer))
             return one_row(activation)
 
@@ -227,7 +227,8 @@ class _Pass:
         def give(
             projected: Float[Tensor, "read batch some d_head"], which: Int[np.ndarray, "row head"]
         ) -> Float[Tensor, "row position head d_head"]:
-            rows = projected[self._indices(which)].permute(0, 2, 3, 1, 4).flatten(0, 1)
+            chosen = projected.index_select(0, self._indices(which).flatten())
+            rows = chosen.unflatten(0, which.shape).permute(0, 2, 3, 1, 4).flatten(0, 1)
             if rows.shape[1] == n_positions:
                 return rows
             whole = rows.new_zeros(len(rows), n_positions, *rows.shape[2:])
@@ -257,7 +258,7 @@ class _Pass:
         change = z[self._indices(plan.row), heads] - reference[heads]
         weight = self._bridge.blocks[layer].attn.W_O.detach().to(change.dtype)[heads]
         written = torch.bmm(change.flatten(1, 2), weight).unflatten(1, change.shape[1:3])
-        self._outputs[:, :, positions][self._indices(plan.slot)] = written
+        self._outputs[:, :, positions].index_copy_(0, self._indices(plan.slot), written)
 
     def _taken(
         self, outputs: Float[Tensor, "slot *rest"], slots: Int[np.ndarray, "some_slot"]
@@ -265,7 +266,7 @@ class _Pass:
         """Some of the outputs; a view if they stand one after the other."""
         if (np.diff(slots) == 1).all():
             return outputs[int(slots[0]) : int(slots[-1]) + 1]
-        return outputs[self._indices(slots)]
+        return outputs.index_select(0, self._indices(slots))
 
     def _indices(self, numbers: Int[np.ndarray, "*shape"]) -> Int[Tensor, "*shape"]:
         return torch.from_numpy(numbers).to(self._outputs.device)
