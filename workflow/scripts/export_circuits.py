@@ -6,7 +6,7 @@ from job import start
 
 
 def main(smk):
-    from timelapse.circuits.export import Circuit, graphml, importances, width
+    from timelapse.circuits.export import ExportedCircuit, graphml, importances, width
     from timelapse.circuits.score_tables import ScoredEdges
     from timelapse.paths import step_folder
     from timelapse.steps import step_name
@@ -17,7 +17,7 @@ def main(smk):
     d_model = width(first / "config.json")
     folder.mkdir()
     for step in scored.steps:
-        circuit = Circuit.strongest(scored, step, job["method"], job["edges"])
+        circuit = ExportedCircuit.strongest(scored, step, job["method"], job["edges"])
         about = {
             "run": job["run"],
             "task": job["task"],

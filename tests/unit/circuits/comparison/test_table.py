@@ -9,7 +9,7 @@ import pytest
 from circuits.comparison.handmade import FOUR_HEADS, Edges, merged, path, row, samples_of
 
 from timelapse.circuits.comparison import table
-from timelapse.circuits.comparison.circuit_sets import compared_steps, pairs_across, pairs_within
+from timelapse.circuits.comparison.circuit_sets import pairs_across, pairs_within
 from timelapse.circuits.comparison.measures import LAYER_CHANGE, OVERLAPS, RELATIVE
 from timelapse.circuits.comparison.table import ComparisonSettings, compare
 from timelapse.circuits.comparison.verdict import Verdict, estimate, verdict
@@ -224,10 +224,6 @@ def test_few_checkpoints_are_spread_evenly_with_both_ends(tmp_path: Path) -> Non
     few = ComparisonSettings(edges=8, checkpoints=3, resamples=10, splits=5, seed=0)
     found = compare("ioi3", run(tmp_path, OWN), FOUR_HEADS, few)
     assert sorted({*found["step_a"].to_pylist(), *found["step_b"].to_pylist()}) == [0, 16, 24]
-    assert compared_steps(range(0, 192, 8), 4) == (0, 64, 120, 184)
-    assert compared_steps((5,), 1) == (5,)
-    with pytest.raises(ValueError, match="first and last step"):
-        compared_steps((0, 8), 1)
 
 
 def test_pairs_stand_once() -> None:

@@ -59,7 +59,9 @@ def test_a_circuit_that_shares_little_was_added_whatever_controls_share() -> Non
 
 def test_an_unknown_scale_is_the_reason_to_leave_it_undecided() -> None:
     found = judged(Estimate(nan, nan, nan, nan))
-    assert found.doubt == "halves of the same prompts share no more than a random circuit does"
+    assert (
+        found.why_undecided == "halves of the same prompts share no more than a random circuit does"
+    )
 
 
 def test_the_context_names_controls_and_what_was_before() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from circuits.edge_tables import write_edges
 
-from timelapse.circuits.export import Circuit, graphml, importances, width
+from timelapse.circuits.export import ExportedCircuit, graphml, importances, width
 from timelapse.circuits.graph import GraphShape
 from timelapse.circuits.score_tables import ScoredEdges
 from timelapse.errors import UserError
@@ -20,22 +20,26 @@ SHARED = GraphShape(n_layers=1, n_heads=4, n_kv_heads=2)
 N_KEPT = 20
 
 
-def made(folder: Path, shape: GraphShape, n: int = N_KEPT) -> tuple[Circuit, dict[str, np.ndarray]]:
+def made(
+    folder: Path, shape: GraphShape, n: int = N_KEPT
+) -> tuple[ExportedCircuit, dict[str, np.ndarray]]:
     random = np.random.default_rng(0)
     scores = {
         (name, "EAP"): random.standard_normal(len(shape.edges)).astype(np.float32)
         for name in ("first", "second")
     }
     scored = ScoredEdges.read(write_edges(folder, shape, {8: scores}))
-    return Circuit.strongest(scored, 8, "EAP", n), {name: row for (name, _), row in scores.items()}
+    return ExportedCircuit.strongest(scored, 8, "EAP", n), {
+        name: row for (name, _), row in scores.items()
+    }
 
 
-def read(circuit: Circuit) -> nx.MultiDiGraph:
+def read(circuit: ExportedCircuit) -> nx.MultiDiGraph:
     text = graphml(circuit, ABOUT)
     return nx.read_graphml(io.BytesIO(text.encode()), force_multigraph=True)
 
 
-def kept_names(circuit: Circuit) -> set[str]:
+def kept_names(circuit: ExportedCircuit) -> set[str]:
     return {
         f"{source.name}->{target.name}"
         for (source, target), kept in zip(circuit.shape.edges, circuit.kept, strict=True)
@@ -85,10 +89,10 @@ def test_a_shared_value_leads_to_each_of_its_heads_in_the_circuit(tmp_path: Path
     for edge in ("input->a0.h1<v>", "a0.h2->logits"):
         scores[names.index(edge)] = -1
     kept = scores != 0
-    one = read(Circuit(SHARED, scores, {}, kept))
+    one = read(ExportedCircuit(SHARED, scores, {}, kept))
     assert [edge[:2] for edge in one.edges] == [("input", "a0.h2"), ("a0.h2", "logits")]
     scores[names.index("a0.h3->logits")] = -1
-    two = read(Circuit(SHARED, scores, {}, scores != 0))
+    two = read(ExportedCircuit(SHARED, scores, {}, scores != 0))
     assert {(source, target) for source, target, _ in two.edges} >= {
         ("input", "a0.h2"),
         ("input", "a0.h3"),
@@ -97,7 +101,7 @@ def test_a_shared_value_leads_to_each_of_its_heads_in_the_circuit(tmp_path: Path
 
 def test_an_empty_circuit_is_a_graph_of_the_logits(tmp_path: Path) -> None:
     scores = np.ones(len(PLAIN.edges), dtype=np.float32)
-    graph = read(Circuit(PLAIN, scores, {}, np.zeros(len(scores), dtype=bool)))
+    graph = read(ExportedCircuit(PLAIN, scores, {}, np.zeros(len(scores), dtype=bool)))
     assert list(graph.nodes) == ["logits"]
 
 

@@ -19,7 +19,7 @@ from timelapse.models.checksums import verify
 
 
 @dataclass(frozen=True)
-class Circuit:
+class ExportedCircuit:
     """A scored graph and the circuit in it.
 
     Attributes:
@@ -35,7 +35,7 @@ class Circuit:
     kept: Bool[np.ndarray, "edge"]
 
     @classmethod
-    def strongest(cls, scored: ScoredEdges, step: int, method: str, n: int) -> "Circuit":
+    def strongest(cls, scored: ScoredEdges, step: int, method: str, n: int) -> "ExportedCircuit":
         """The circuit of size `n` by |pooled score|, see `selection.choose`.
 
         Raises:
@@ -66,7 +66,7 @@ def plain(number: np.float32) -> float:
     return float(str(np.float32(number)))
 
 
-def graphml(circuit: Circuit, about: dict[str, str | int]) -> str:
+def graphml(circuit: ExportedCircuit, about: dict[str, str | int]) -> str:
     """The nodes and edges of a circuit as a directed multigraph.
 
     A head is one node; what reads it as a query, key or value is the attribute `port` of an edge. A
@@ -102,7 +102,7 @@ def graphml(circuit: Circuit, about: dict[str, str | int]) -> str:
     return "\n".join(nx.generate_graphml(graph, named_key_ids=True)) + "\n"
 
 
-def importances(circuit: Circuit, d_model: int) -> str:
+def importances(circuit: ExportedCircuit, d_model: int) -> str:
     """All edges with their scores, positive if they help, and whether they are in the circuit.
 
     The benchmark gives every head its own keys and values. Where heads share them, an edge into a

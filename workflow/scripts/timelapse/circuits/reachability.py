@@ -1,6 +1,6 @@
 """Reachability in the graph: which sources the input feeds, which edges lead on to the logits.
 
-Stage: circuits. Free of torch. Edges are given as masks in the order of `GraphShape.edges`, any
+Free of torch. Edges are given as masks in the order of `GraphShape.edges`, any
 number of circuits at once.
 """
 

@@ -1,6 +1,6 @@
 """The tables of scored edges read back, as arrays in the order of `GraphShape.edges`.
 
-Stage: circuits. Free of torch, because figures, comparisons and exports read them.
+Free of torch, because figures, comparisons and exports read them.
 """
 
 from collections.abc import Iterable, Mapping
@@ -69,7 +69,7 @@ class ScoredEdges:
         Args:
             table: of one or several steps, methods and corruptions.
             path: where it is from, for messages.
-            shape: the graph that it must be of; told from the names of its nodes if None.
+            shape: the graph that it must be of; read off the names of its nodes if None.
 
         Raises:
             UserError: the table scores no edge, names no graph or another one, lacks edges of its
@@ -136,12 +136,12 @@ class ScoredEdges:
             return found
         if step not in self.files:
             raise no_step(step, self.files)
-        there = ", ".join(f"{name} under {scheme}" for at, scheme, name in self.means if at == step)
+        present = ", ".join(f"{key[2]} under {key[1]}" for key in self.means if key[0] == step)
         raise UserError(
             self.files[step],
             "method",
             f"no edges of method {method} under the corruption {corruption} at step {step}",
-            f"Choose among {there}, or add what is missing to the study",
+            f"Choose among {present}, or add what is missing to the study",
         )
 
 

@@ -1,6 +1,6 @@
 """A curve of faithfulness over the sizes of circuits, and how large a circuit must be.
 
-Stage: circuits. Free of torch.
+Free of torch.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from timelapse.circuits.reachability import wiring
 from timelapse.stats import Interval, bootstrap_interval
 
 REFINED = 8
-"""Further sizes between the largest that does not suffice and the smallest that does."""
+"""More sizes between the largest that does not suffice and the smallest that does."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +97,6 @@ def area(
 ) -> Float[np.ndarray, "*shape"]:
     """The area under a curve over the fractions of edges: trapezoids, on a linear axis.
 
-    As in the MIB benchmark, whose curves also begin at the smallest fraction and not at nought.
+    As in the MIB benchmark, whose curves also begin at the smallest fraction and not at zero.
     """
     return np.trapezoid(values, fractions, axis=-1)

@@ -1,6 +1,5 @@
 """Circuits that are to be compared, many at once: their edges, nodes and scores as arrays."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -76,7 +75,7 @@ class Circuits:
 
     @cached_property
     def unit_ranks(self) -> Float[np.ndarray, "*sample circuit edge"]:
-        """Their ranks less the mean rank, scaled likewise; NaN if all are equal."""
+        """Their ranks minus the mean rank, scaled likewise; NaN if all are equal."""
         middle = np.float32((self.scores.shape[-1] - 1) / 2)
         return _unit(_ranks(self.scores) - middle)
 
@@ -119,21 +118,6 @@ def ratio(above: np.ndarray, below: np.ndarray | float) -> np.ndarray:
 
 
 Pairs = Int[np.ndarray, "pair 2"]
-
-
-def compared_steps(steps: Sequence[int], limit: int) -> tuple[int, ...]:
-    """At most `limit` of the steps, evenly spread, with the first and the last.
-
-    >>> compared_steps((0, 8, 16, 24, 32, 40), 3)
-    (0, 16, 40)
-    >>> compared_steps((0, 8), 12)
-    (0, 8)
-    """
-    ordered = sorted(steps)
-    if limit < 2 and len(ordered) > 1:
-        raise ValueError(f"first and last step are always compared, so not at most {limit}")
-    places = np.linspace(0, len(ordered) - 1, min(limit, len(ordered))).round().astype(int)
-    return tuple(ordered[place] for place in places)
 
 
 def pairs_within(n_steps: int) -> Pairs:

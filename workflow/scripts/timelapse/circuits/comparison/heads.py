@@ -23,10 +23,10 @@ def head_table(
     """The score of every head at every step, and its label against the first step.
 
     A head's score is the sum of the scores of its out-edges, pooled over the corruptions: what
-    corrupting all that it writes does to the logit difference. A head is *present* at a step if
+    corrupting all that it writes does to the metric. A head is *present* at a step if
     the 95 % interval of its score leaves out 0 and |score| is at least the step's floor: 2 % of
     |the sum of the scores of all out-edges of `input`|, to first order what corrupting the prompt
-    does to the logit difference there. No other step plays a part. Its score has *changed* since
+    does to the metric there. No other step plays a part. Its score has *changed* since
     the first step if the 95 % interval of the difference, paired by prompt, leaves out 0 and the
     difference is at least the higher of the two steps' floors. Then
 

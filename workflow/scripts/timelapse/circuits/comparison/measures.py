@@ -34,14 +34,14 @@ def relative_share(share: np.ndarray, chance: np.ndarray, null: np.ndarray) -> n
 
     NaN where halves share no more than chance: then the circuit is not known well enough.
     """
-    room = null - chance
-    return ratio(share - chance, np.where(room > 0, room, 0))
+    span = null - chance
+    return ratio(share - chance, np.where(span > 0, span, 0))
 
 
-Measured = dict[str, Float[np.ndarray, "*sample pair"]]
-Measure = Callable[[Circuits, Circuits], Counts]
+MeasuredPairs = dict[str, Float[np.ndarray, "*sample pair"]]
+PairMeasure = Callable[[Circuits, Circuits], Counts]
 
-OVERLAPS: Mapping[str, Measure] = {
+OVERLAPS: Mapping[str, PairMeasure] = {
     "edge_jaccard": overlap.edge_jaccard,
     "edge_jaccard_corrected": overlap.edge_jaccard_corrected,
     "signed_edge_jaccard": overlap.signed_edge_jaccard,
@@ -79,10 +79,10 @@ def bounds(measure: str) -> tuple[float, float]:
     return _AMOUNT if measure.startswith(LAYER_CHANGE) else _BOUNDS.get(measure, _SHARE)
 
 
-def measures(a: Circuits, b: Circuits, pairs: Int[np.ndarray, "pair 2"]) -> Measured:
+def measures(a: Circuits, b: Circuits, pairs: Int[np.ndarray, "pair 2"]) -> MeasuredPairs:
     """Every measure of every pair of a circuit of `a` and a circuit of `b`."""
     before, after = pairs.T
-    found: Measured = {
+    found: MeasuredPairs = {
         name: measure(a, b)[..., before, after].astype(np.float64)
         for name, measure in OVERLAPS.items()
     }

@@ -1,4 +1,4 @@
-"""The comparison table of a task: every measure of every pair of checkpoints, with its doubt."""
+"""The comparison table of a task: every measure of every pair of checkpoints, with intervals."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,14 +12,13 @@ from jaxtyping import Float
 from timelapse.circuits.comparison.circuit_sets import (
     Circuits,
     Pairs,
-    compared_steps,
     pairs_across,
     pairs_from_first,
     pairs_within,
 )
 from timelapse.circuits.comparison.measures import (
     RELATIVE,
-    Measured,
+    MeasuredPairs,
     bounds,
     measures,
     relative_share,
@@ -30,6 +29,7 @@ from timelapse.circuits.edge_samples import EdgeSamples
 from timelapse.circuits.graph import GraphShape
 from timelapse.seeds import generator
 from timelapse.stats import bootstrap_interval, half_weights, resampling_weights
+from timelapse.steps import spread
 from timelapse.tables import COMPARISON
 
 MEMORY = 64 * 2**20
@@ -91,10 +91,10 @@ class _Block:
 
     task: _Task
     pairs: Pairs
-    found: list[Measured]
+    found: list[MeasuredPairs]
 
     @cached_property
-    def values(self) -> Measured:
+    def values(self) -> MeasuredPairs:
         """Of all resamples."""
         names = self.found[0]
         return {name: np.concatenate([part[name] for part in self.found]) for name in names}
@@ -127,7 +127,7 @@ def compare(
     Raises:
         UserError: a table lacks a step, a method, prompts or edges.
     """
-    steps = compared_steps(samples[task].steps, settings.checkpoints)
+    steps = spread(samples[task].steps, settings.checkpoints)
     names = [task, *(name for name in samples if name != task)]
     tasks = [_Task(name, samples[name].at(steps), shape, settings) for name in names]
     unrelated = [_Task(name, own.at(steps[:1]), shape, settings) for name, own in controls.items()]

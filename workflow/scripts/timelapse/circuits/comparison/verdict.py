@@ -1,4 +1,4 @@
-"""Was the circuit transformed or was one added? One number, its doubt, and the sentence."""
+"""Was the circuit transformed or was one added? One number, how certain it is, and the sentence."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -60,10 +60,10 @@ class Verdict:
         """
         if self.relative.high < HALFWAY:
             return "added"
-        return "undecided" if self.doubt else "transformed"
+        return "undecided" if self.why_undecided else "transformed"
 
     @property
-    def doubt(self) -> str:
+    def why_undecided(self) -> str:
         """Why it is not `transformed`; empty if it is."""
         if self.relative.value != self.relative.value:
             return "halves of the same prompts share no more than a random circuit does"
@@ -79,7 +79,9 @@ class Verdict:
     @property
     def sentence(self) -> str:
         """The answer, as Markdown; if there is none, a second sentence says why."""
-        because = f" It is undecided because {self.doubt}." if self.word == "undecided" else ""
+        because = (
+            f" It is undecided because {self.why_undecided}." if self.word == "undecided" else ""
+        )
         return (
             f"**{self.word.capitalize()}**: {percent(self.share.value)} % (95 % interval "
             f"{percent(self.share.low)}–{percent(self.share.high)} %) of the weight of the final "

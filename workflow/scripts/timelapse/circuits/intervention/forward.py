@@ -102,7 +102,7 @@ _ALL, _END = slice(None), slice(-1, None)
 class _Pass:
     """One pass for the circuits of a plan.
 
-    `_outputs` holds what the sources write less what they write in the reference: a block for each
+    `_outputs` holds what the sources write minus what they write in the reference: a block for each
     different output, filled as the pass goes on. In the last layer, whose outputs are read at the
     last position alone, the other positions are left as they are.
     """
