@@ -13,7 +13,7 @@ import yaml
 from projects import ROOT, Project
 
 PAGE = ROOT / "docs" / "extending.md"
-BLOCK = re.compile(r"^```(\w+)(?: (\w+))?(?: (\S+))?(?: after \"(.+)\")?\n(.*?)^```$", re.M | re.S)
+BLOCK = re.compile(r"^```(\w+)(?: (\w+))?(?: (\S+))?(?: after \"([^\"\n]+)\")?\n(.*?)^```$", re.M | re.S)
 MOST_FILES = 4
 
 
@@ -76,7 +76,7 @@ def extended(copy: Project, request: pytest.FixtureRequest) -> Project:
             config = yaml.safe_load((copy.folder / "config.yaml").read_text())
             for key, value in yaml.safe_load(block.text).items():
                 for inner, settings in value.items():
-                    config[key][inner] |= settings
+                    config[key][inner] = config[key].get(inner, {}) | settings
             (copy.folder / "config.yaml").write_text(yaml.safe_dump(config))
     return copy
 
