@@ -1,5 +1,6 @@
 """What a user sees after a mistake: one message, at once, and no traceback."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -208,24 +209,28 @@ def test_a_study_given_with_configfile_stands_alone_and_may_lie_outside(
 
 
 TASK = "results/runs/tiny/ioi3"
+PART = "000000-000004.parquet"
 
 
 @pytest.mark.parametrize(
     ("damaged", "target"),
     [
-        (f"{TASK}/logit_diff/step-000002.parquet", f"{TASK}/figures/layer.gif"),
-        (f"{TASK}/edges/step-000002.parquet", f"{TASK}/circuits/step-000000.graphml"),
-        ("results/datasets/ioi3/test.parquet", f"{TASK}/win_rate/step-000000.parquet"),
+        (f"{TASK}/logit_diff/{PART}", f"{TASK}/figures/layer.gif"),
+        (f"{TASK}/edges/{PART}", f"{TASK}/circuits"),
+        ("results/datasets/ioi3/test.parquet", f"{TASK}/win_rate/{PART}"),
         (
             "results/runs/tiny/checkpoints/step-000002/model.safetensors",
-            f"{TASK}/win_rate/step-000000.parquet",
+            f"{TASK}/win_rate/{PART}",
         ),
         ("results/models/base/tokenizer.json", "results/runs/tiny/training.parquet"),
     ],
 )
 def test_a_damaged_input_is_named_in_the_job_log(copy: Project, damaged: str, target: str) -> None:
     copy.flip(damaged)
-    copy.remove(target)
+    if (copy.folder / target).is_dir():
+        shutil.rmtree(copy.folder / target)
+    else:
+        copy.remove(target)
     done = copy.snakemake(target)
     printed = done.stdout + done.stderr
     assert done.returncode != 0

@@ -1,5 +1,7 @@
 """Config files: each alone, laid over the one that it extends, and `--config` over all."""
 
+import re
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from timelapse.study.checks import checked
 from timelapse.study.config_files import ConfigFiles, located
 from timelapse.study.study import read_study
 
+ROOT = Path(__file__).parents[3]
 BASE: dict[str, Any] = {
     "seed": 4,
     "models": {"base": {"embedded": {"mixture": {"ioi2": 1, "ioi3": 1}}}, "other": {"hub": "gpt2"}},
@@ -25,7 +28,7 @@ BASE: dict[str, Any] = {
 def write(tmp_path: Path):
     def write(name: str, document: dict[str, Any]) -> Path:
         path = tmp_path / name
-        path.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(yaml.safe_dump(document))
         return path
 
@@ -182,6 +185,22 @@ def test_a_metric_that_there_is_not_is_named_with_its_task(write, tmp_path: Path
     assert (caught.value.source, caught.value.key) == (str(task), "metric")
     write("prompts/ioi3.yaml", spec | {"metric": "probability_diff"})
     assert checked([path])[1]["ioi3"].metric == "probability_diff"
+
+
+def test_the_studies_of_the_documentation_are_valid(
+    write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (ROOT / "docs/config.md").read_text()
+    own, extending = (
+        textwrap.dedent(block) for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    )
+    write("prompts/mine.yaml", yaml.safe_load((ROOT / "tasks/ioi3.yaml").read_text()))
+    write("my/model/config.json", {})
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own.yaml").write_text(own)
+    assert checked(["own.yaml"])[0].tasks == ("ioi2", "mine")
+    (tmp_path / "extending.yaml").write_text(extending.replace("..", str(ROOT)))
+    assert list(checked(["extending.yaml"])[0].runs) == ["mine"]
 
 
 def test_a_folder_of_tasks_that_is_not_there_is_named(write) -> None:

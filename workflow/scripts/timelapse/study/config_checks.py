@@ -32,8 +32,8 @@ def config_mistakes(
     for path, task in _tasks(config):
         if task not in seen and not task_file(folder, task).is_file():
             seen.add(task)
-            there = {file.stem for file in (*_specs(folder), *_specs(located("tasks")))}
-            remedy = f"Write {folder / task}.yaml or name another. {advice(task, there)}"
+            known = {file.stem for file in (*_specs(folder), *_specs(located("tasks")))}
+            remedy = f"Write {folder / task}.yaml or name another. {advice(task, known)}"
             yield path, f"there is no task {task!r}", remedy
 
 
