@@ -18,7 +18,7 @@ ALLOWED = {
     # Of circuits what methods there are, which needs no model.
     "probes": {"activations", "circuits", "files", "models", "tasks"},
     # Of circuits the graph alone, which needs no model.
-    "study": {"circuits", "files", "machine", "models", "probes", "tasks"},
+    "study": {"circuits", "figures", "files", "machine", "models", "probes", "tasks"},
     "figures": {"circuits", "files", "study"},  # likewise; of the study where tables lie
     "verification": {"files", "models", "probes", "tasks"},
 }

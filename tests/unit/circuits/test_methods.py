@@ -58,7 +58,9 @@ def test_an_unknown_method_is_refused_with_the_names_of_those_there_are(
 
 
 def test_the_methods_of_the_config_are_those_that_there_are() -> None:
-    assert get_args(registry.Method) == tuple(METHODS)
+    assert registry.EdgesSettings(methods=tuple(METHODS)).methods == tuple(METHODS)
+    with pytest.raises(ValueError, match="Input should be 'EAP', 'EAP-IG'"):
+        registry.EdgesSettings(methods=("no such method",))
     assert get_args(registry.Ablation) == get_args(AblationKind)
 
 

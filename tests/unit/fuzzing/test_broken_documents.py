@@ -10,6 +10,7 @@ import pytest
 import yaml
 from fuzzing.mutations import broken
 
+from timelapse import paths
 from timelapse.errors import UserError
 from timelapse.figures.films.registry import FILMS
 from timelapse.figures.overviews.registry import pictures
@@ -70,7 +71,8 @@ def paths_of(study: Study) -> list[str]:
     overviews = {name: pictures(run) for name, run in study.runs.items()}
     found = results(study, {name: film.table for name, film in FILMS.items()}, overviews)
     for run in study.runs.values():
-        found += [f"results/models/{run.model}", *run.checkpoints]
+        found.append(paths.fill(paths.MODEL, model=run.model))
+        found.append(str(paths.step_folder(paths.fill(paths.CHECKPOINTS, run=run.name), 8)))
         found += [f"logs/finetune/{run.name}.log"]
         for task in run.tasks:
             found += [f"results/datasets/{task}/test.parquet", *run.tables("edges", task)]

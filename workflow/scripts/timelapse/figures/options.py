@@ -4,64 +4,48 @@ Free of matplotlib: the config reads this.
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
-from timelapse.errors import UserError
-
-Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=40)]
+from timelapse.files.validation import Name, StrictModel, validate
 
 
-class FigureOptions(BaseModel):
+class FigureOptions(StrictModel):
     """Options of a figure that has none."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class CircuitOptions(FigureOptions):
-    """The graph of the strongest edges, in its film and in circuit_first_last and circuit_tasks.
-
-    Attributes:
-        edges: edges of every drawn circuit before pruning.
-        method: what scored the drawn edges; the first method in the table if None.
-        corruption: the corruption whose circuit is drawn, or `pooled` for the mean over all. If
-            None, each has a panel in the film, and the other pictures are pooled.
-    """
+    """The graph of the strongest edges, in its film and in circuit_first_last and circuit_tasks."""
 
     edges: int = Field(30, ge=1, le=1_000_000_000)
+    """Edges of every drawn circuit before pruning; a study draws comparison.edges if left out."""
     method: str | None = None
+    """What scored the drawn edges; the study's method if left out."""
     corruption: Name | None = None
+    """The corruption whose circuit is drawn, or `pooled` for the mean over all. If left out, each
+    has a panel in the film, and the other pictures are pooled."""
 
 
 class AttentionChangeOptions(FigureOptions):
-    """The heads whose attention has changed most.
-
-    Attributes:
-        top: heads that are told apart by colour.
-    """
+    """The heads whose attention has changed most."""
 
     top: int = Field(7, ge=1, le=7)
+    """Heads that are told apart by colour."""
 
 
 class HeadRolesOptions(FigureOptions):
-    """Which heads hold which role.
-
-    Attributes:
-        top: the most heads that are shown for a role.
-    """
+    """Which heads hold which role."""
 
     top: int = Field(8, ge=1, le=1000)
+    """The most heads that are shown for a role."""
 
 
 class HeadTrajectoriesOptions(FigureOptions):
-    """What became of every head.
-
-    Attributes:
-        named: how many heads are named, those that ever score highest.
-    """
+    """What became of every head."""
 
     named: int = Field(10, ge=1, le=1000)
+    """How many heads are named, those that ever score highest."""
 
 
 SECTIONS: Mapping[str, type[FigureOptions]] = {
@@ -86,15 +70,4 @@ def checked_options(
     Raises:
         UserError: there is no such option, or it cannot have this value.
     """
-    try:
-        return model.model_validate(dict(options)).model_dump()
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(map(str, first["loc"]))
-        if first["type"] == "extra_forbidden":
-            problem = "this figure has no such option"
-            remedy = f"Its options are: {', '.join(model.model_fields) or 'none'}"
-        else:
-            problem = f"{first['input']!r} cannot be used: {first['msg'].lower()}"
-            remedy = "Give another value"
-        raise UserError("config", f"figures.{section}.{name}", problem, remedy) from error
+    return validate(model, dict(options), lambda path: f"config: figures.{section}").model_dump()

@@ -7,10 +7,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, create_model, model_validator
 
+from timelapse.figures.options import SECTIONS
 from timelapse.files.validation import Name, Seed, StrictModel, check_one_key
 from timelapse.models.run_sources import FineTuning
 from timelapse.models.sources import SOURCES, Folder, ModelSource
-from timelapse.probes.registry import PROBES, Comparison, EdgesSettings, Method, ProbeSettings
+from timelapse.probes.registry import PROBES, Comparison, EdgesSettings, ProbeSettings
 
 
 class Activations(StrictModel):
@@ -71,46 +72,13 @@ class Films(StrictModel):
     """How many checkpoints a film shows at most, evenly spread."""
 
 
-class CircuitFigure(StrictModel):
-    """The graph of the strongest edges, also in circuit_first_last and circuit_tasks."""
-
-    edges: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = None
-    """Edges of every drawn circuit before pruning; comparison.edges if left out."""
-    method: Method | None = None
-    """What scored the drawn edges; the study's method if left out."""
-    corruption: Name | None = None
-    """The corruption whose circuit is drawn, or `pooled` for the mean over all. If left out, each
-    has a panel in the film, and the other pictures are pooled."""
-
-
-class AttentionChangeFigure(StrictModel):
-    """The heads whose attention has changed most."""
-
-    top: Annotated[int, Field(ge=1, le=7)] | None = None
-    """Heads that are told apart."""
-
-
-class HeadRolesFigure(StrictModel):
-    """Which heads hold which role."""
-
-    top: Annotated[int, Field(ge=1, le=1000)] | None = None
-    """Heads shown for a role at most."""
-
-
-class HeadTrajectoriesFigure(StrictModel):
-    """What became of every head."""
-
-    named: Annotated[int, Field(ge=1, le=1000)] | None = None
-    """Heads that are named in each panel."""
-
-
-class Figures(StrictModel):
-    """Options of the figures; a figure that is not named here is drawn with the defaults."""
-
-    circuit: CircuitFigure = CircuitFigure()
-    attention_change: AttentionChangeFigure = AttentionChangeFigure()
-    head_roles: HeadRolesFigure = HeadRolesFigure()
-    head_trajectories: HeadTrajectoriesFigure = HeadTrajectoriesFigure()
+_SECTION_FIELDS: dict[str, Any] = {name: (options, options()) for name, options in SECTIONS.items()}
+Figures = create_model(
+    "Figures",
+    __base__=StrictModel,
+    __doc__="Options of the figures; a figure that is not named here is drawn with the defaults.",
+    **_SECTION_FIELDS,
+)
 
 
 # The settings of `transfer` are the study's `comparison`.

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from timelapse.circuits.methods import METHODS
 from timelapse.files.messages import advice
 from timelapse.models.run_sources import RUN_SOURCES
 from timelapse.study.config import Config, FineTuning, ModelSettings
@@ -24,6 +25,10 @@ def config_mistakes(
     if "tasks" in config.model_fields_set and not located(config.tasks).is_dir():
         problem = f"there is no folder {config.tasks}"
         yield ("tasks",), problem, "Make it, or leave the key out to use the tasks that are shipped"
+    drawn = config.figures.model_dump()["circuit"]["method"]
+    if drawn is not None and drawn not in config.edges.methods:
+        problem = f"edges are not scored by {drawn!r}"
+        yield ("figures", "circuit", "method"), problem, advice(drawn, config.edges.methods)
     for name, source in config.models.items():
         yield from _mistakes_of_model(name, source)
     for name, run in config.runs.items():
@@ -63,10 +68,11 @@ def _mistakes_of_run(
         yield (*here, "controls"), problem, "Name tasks that the run is not about"
     if not run.circuits:
         return
-    if config.edges.methods[0] == "node":
+    first = config.edges.methods[0]
+    if METHODS[first].scores == "nodes":
         yield (
             ("probes", "edges", "methods"),
-            "the first method is `node`, which scores nodes and no edges; circuits are made of "
+            f"the first method is `{first}`, which scores nodes and no edges; circuits are made of "
             "edges",
             "Put a method that scores edges before it, such as EAP-IG",
         )

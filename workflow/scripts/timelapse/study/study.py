@@ -167,9 +167,9 @@ def read_study(files: ConfigFiles) -> Study:
 
 def _figures(config: Config) -> dict[str, dict[str, Any]]:
     """The options of figures that are set; circuits are drawn as large as they are compared."""
-    figures: dict[str, dict[str, Any]] = config.figures.model_dump(exclude_none=True)
+    figures: dict[str, dict[str, Any]] = config.figures.model_dump(exclude_unset=True)
     edges = config.comparison.edges
-    return {**figures, "circuit": {"edges": edges, **figures["circuit"]}}
+    return {**figures, "circuit": {"edges": edges, **figures.get("circuit", {})}}
 
 
 def _model(name: str, given: ModelSettings, seed: int) -> Model:
