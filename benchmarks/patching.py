@@ -33,8 +33,7 @@ from transformers import AutoModelForCausalLM, GPT2Config
 
 from timelapse.models.embedded import word_tokenizer
 from timelapse.models.loading import load_tokenizer
-from timelapse.models.metric import LOGIT_DIFF
-from timelapse.models.metric_values import logit_difference
+from timelapse.models.metric import LOGIT_DIFF, logit_difference
 from timelapse.models.prompts import Prompts
 from timelapse.probes.patching.clean_corrupted import paired_runs
 from timelapse.probes.patching.fast_decoder import Decoder

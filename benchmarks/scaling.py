@@ -17,8 +17,8 @@ sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
 from transformer_lens.config import TransformerBridgeConfig  # noqa: E402
 
-from timelapse.activations.block_index import merge_needs, rows_in_whole_blocks  # noqa: E402
 from timelapse.activations.cache import prompt_numbers  # noqa: E402
+from timelapse.activations.keys import merge_needs, rows_in_whole_blocks  # noqa: E402
 from timelapse.probes.sweep_cached import all_needs  # noqa: E402
 from timelapse.study.config_files import ConfigFiles  # noqa: E402
 from timelapse.study.study import read_study  # noqa: E402

@@ -13,10 +13,10 @@ from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 from transformers import PretrainedConfig
 
-from timelapse.activations.block_index import BlockIndex, merge_needs, rows_in_whole_blocks
 from timelapse.activations.cache import ActivationCache, bytes_needed, numbers_per_prompt
 from timelapse.activations.cache_directory import CacheDirectory
 from timelapse.activations.cached_source import CachedSource
+from timelapse.activations.keys import BlockIndex, merge_needs, rows_in_whole_blocks
 from timelapse.activations.source import ActivationSpec, LiveSource
 from timelapse.errors import UserError
 from timelapse.models import hooks

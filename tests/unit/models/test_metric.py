@@ -9,9 +9,8 @@ from tiny_models import ARCHITECTURES, Boot, gpt2_config, random_model, random_p
 
 from timelapse.errors import UserError
 from timelapse.models import hooks
-from timelapse.models.hooks import Recorder
+from timelapse.models.hooks import Recorder, last_logits
 from timelapse.models.metric import DEFAULT_METRIC, LOGIT_DIFF, METRICS, PROBABILITY_DIFF, Metric
-from timelapse.models.metric_values import last_logits
 
 LOGITS = torch.tensor([[1.0, 2.0, 4.0, 0.0], [3.0, 0.0, 0.0, 1.0]])
 ANSWER = torch.tensor([2, 0])

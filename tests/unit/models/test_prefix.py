@@ -6,7 +6,7 @@ from tiny_models import ARCHITECTURES, Boot, random_model, random_prompts
 from transformer_lens.model_bridge import TransformerBridge
 from transformers import MistralConfig
 
-from timelapse.models.metric_values import last_logits
+from timelapse.models.hooks import last_logits
 from timelapse.models.prefix_cache import Prefix
 
 

@@ -26,7 +26,13 @@ from timelapse.activations.source import LiveSource
 from timelapse.errors import UserError
 from timelapse.models.embedded import word_tokenizer
 from timelapse.models.prompts import Prompts
-from timelapse.probes.head_roles.name_movers import ATTENDED, COPIED, mover_scores, needs
+from timelapse.probes.head_roles.name_movers import (
+    ATTENDED,
+    COPIED,
+    inhibition_scores,
+    mover_scores,
+    needs,
+)
 from timelapse.probes.head_roles.probe import head_roles
 from timelapse.probes.head_roles.repeated_tokens import (
     ordinary_words,
@@ -35,7 +41,6 @@ from timelapse.probes.head_roles.repeated_tokens import (
     repeated_words,
 )
 from timelapse.probes.head_roles.roles import ROLES
-from timelapse.probes.head_roles.s_inhibition import inhibition_scores
 from timelapse.running_mean import RunningMean
 from timelapse.tables import HEAD_ROLES
 

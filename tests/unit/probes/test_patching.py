@@ -21,8 +21,7 @@ from transformers import AutoModelForCausalLM, GPTNeoConfig, PreTrainedModel
 
 from timelapse.errors import UserError
 from timelapse.models import hooks
-from timelapse.models.metric import LOGIT_DIFF, METRICS, PROBABILITY_DIFF, Metric
-from timelapse.models.metric_values import logit_difference
+from timelapse.models.metric import LOGIT_DIFF, METRICS, PROBABILITY_DIFF, Metric, logit_difference
 from timelapse.models.prompts import Prompts
 from timelapse.probes.patching.clean_corrupted import PairedRuns, paired_runs
 from timelapse.probes.patching.fast_decoder import Decoder

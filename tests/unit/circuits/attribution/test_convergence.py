@@ -18,7 +18,8 @@ from transformer_lens.model_bridge import TransformerBridge
 from transformers import PreTrainedModel
 
 from timelapse.circuits.model_check import graph_shape
-from timelapse.models.metric_values import last_logits, logit_difference
+from timelapse.models.hooks import last_logits
+from timelapse.models.metric import logit_difference
 
 PROMPTS = random_prompts(3, length=6)
 CONFIGS = {"gpt2": gpt2_config, "neox": neox_config}

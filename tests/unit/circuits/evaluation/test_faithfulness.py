@@ -19,8 +19,8 @@ from timelapse.circuits.selection import choose, prune
 from timelapse.circuits.settings import MethodSettings
 from timelapse.circuits.size_curve import FRACTIONS, sizes_at
 from timelapse.errors import UserError
-from timelapse.models.metric import LOGIT_DIFF
-from timelapse.models.metric_values import last_logits, logit_difference
+from timelapse.models.hooks import last_logits
+from timelapse.models.metric import LOGIT_DIFF, logit_difference
 from timelapse.models.prompts import Prompts
 from timelapse.tables import CIRCUIT_QUALITY, FAITHFULNESS
 

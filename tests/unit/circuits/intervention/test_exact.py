@@ -12,7 +12,8 @@ from timelapse.circuits.intervention.exact_patching import exact
 from timelapse.circuits.methods import METHODS
 from timelapse.circuits.model_check import graph_shape
 from timelapse.circuits.settings import MethodSettings
-from timelapse.models.metric_values import last_logits, logit_difference
+from timelapse.models.hooks import last_logits
+from timelapse.models.metric import logit_difference
 
 
 @pytest.mark.parametrize(

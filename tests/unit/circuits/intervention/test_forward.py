@@ -27,9 +27,8 @@ from timelapse.circuits.intervention.ablation import ReferenceActivations, mean,
 from timelapse.circuits.intervention.forward import circuit_values
 from timelapse.circuits.model_check import graph_shape
 from timelapse.models import hooks
-from timelapse.models.hooks import Hook
-from timelapse.models.metric import LOGIT_DIFF, PROBABILITY_DIFF
-from timelapse.models.metric_values import last_logits, logit_difference
+from timelapse.models.hooks import Hook, last_logits
+from timelapse.models.metric import LOGIT_DIFF, PROBABILITY_DIFF, logit_difference
 from timelapse.models.prompts import Prompts
 
 QWEN = Qwen3Config(

@@ -26,8 +26,8 @@ from timelapse.circuits.model_check import graph_shape
 from timelapse.circuits.score_tables import ScoredEdges
 from timelapse.circuits.selection import choose
 from timelapse.errors import UserError
-from timelapse.models.metric import LOGIT_DIFF
-from timelapse.models.metric_values import last_logits, logit_difference
+from timelapse.models.hooks import last_logits
+from timelapse.models.metric import LOGIT_DIFF, logit_difference
 from timelapse.tables import COMPARISON, EDGE_SAMPLES
 
 SHAPE = GraphShape(n_layers=2, n_heads=2, n_kv_heads=2)

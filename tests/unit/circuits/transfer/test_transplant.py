@@ -14,8 +14,7 @@ from transformers import PretrainedConfig
 from timelapse.circuits.cross_checkpoint import EvaluationSite
 from timelapse.circuits.head_transplant import transplants
 from timelapse.circuits.model_check import graph_shape
-from timelapse.models.metric import LOGIT_DIFF
-from timelapse.models.metric_values import logit_difference
+from timelapse.models.metric import LOGIT_DIFF, logit_difference
 from timelapse.tables import COMPARISON
 
 PROMPTS = [random_prompts(3, length=6), random_prompts(2, length=8)]

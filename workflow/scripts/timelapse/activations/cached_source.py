@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 
-from timelapse.activations.block_index import BlockIndex, merge_needs, tensor_name
+from timelapse.activations.keys import BlockIndex, merge_needs, tensor_name
 from timelapse.activations.source import ActivationSpec, LiveSource, select_positions
 from timelapse.errors import UserError
 from timelapse.models import hooks

@@ -10,8 +10,7 @@ from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 
 from timelapse.models import hooks
-from timelapse.models.hooks import Recorder
-from timelapse.models.metric_values import last_logits
+from timelapse.models.hooks import Recorder, last_logits
 from timelapse.models.prompts import Prompts
 
 Activations = Mapping[str, Float[Tensor, "batch *rest"]]

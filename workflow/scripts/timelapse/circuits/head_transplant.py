@@ -18,9 +18,8 @@ from timelapse.circuits.cross_checkpoint import EvaluationSite, comparison_rows
 from timelapse.circuits.graph import GraphShape
 from timelapse.circuits.recovery import Recovery
 from timelapse.models import hooks
-from timelapse.models.hooks import Recorder
+from timelapse.models.hooks import Recorder, last_logits
 from timelapse.models.metric import Metric
-from timelapse.models.metric_values import last_logits
 from timelapse.models.prompts import Prompts
 from timelapse.seeds import generator
 from timelapse.stats import bootstrap_interval

@@ -19,9 +19,8 @@ from timelapse.circuits.intervention.ablation import resample
 from timelapse.circuits.intervention.forward import circuit_values
 from timelapse.errors import UserError
 from timelapse.models import hooks
-from timelapse.models.hooks import Recorder
+from timelapse.models.hooks import Recorder, last_logits
 from timelapse.models.metric import Metric
-from timelapse.models.metric_values import last_logits
 from timelapse.models.prompts import Prompts
 
 _REMEDY = "Leave the circuit out of this model's study: attribution knows decoders whose attention "

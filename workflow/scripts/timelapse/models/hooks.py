@@ -5,10 +5,13 @@ Names follow TransformerLens: `resid_pre` of a layer is the residual stream befo
 """
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from transformer_lens.model_bridge import TransformerBridge
 
 Hook = tuple[str, Callable[..., Tensor | None]]
 
@@ -101,6 +104,17 @@ def end_run(name: str) -> Hook:
         raise StopAtLayerException(activation)
 
     return name, end
+
+
+def last_logits(
+    bridge: "TransformerBridge", tokens: Int[Tensor, "batch position"]
+) -> Float[Tensor, "batch vocabulary"]:
+    """Run a model on prompts of one length.
+
+    Returns:
+        The logits at the last position; the others are not computed.
+    """
+    return bridge(tokens, logits_to_keep=1)[:, -1]
 
 
 class Recorder:

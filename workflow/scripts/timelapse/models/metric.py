@@ -1,7 +1,7 @@
 """What probes and circuits measure of every prompt: the metrics, declared without torch.
 
-A metric is one number a prompt, from the logits at its last position. To add one: its function (in
-`metric_values` or a module of its own) and an entry of `METRICS`. A task spec chooses one by name.
+A metric is one number a prompt, from the logits at its last position. To add one: its function,
+here or in a module of its own, and an entry of `METRICS`. A task spec chooses one by name.
 """
 
 from dataclasses import dataclass
@@ -185,8 +185,8 @@ LOGIT_DIFF = Metric(
     label="logit difference",
     unit="logits",
     description="logit of the answer minus the mean logit of the foils, at the last token",
-    function="timelapse.models.metric_values:logit_difference",
-    linear_function="timelapse.models.metric_values:answer_minus_foils",
+    function="timelapse.models.metric:logit_difference",
+    linear_function="timelapse.models.metric:answer_minus_foils",
 )
 PROBABILITY_DIFF = Metric(
     name="probability_diff",
@@ -194,7 +194,7 @@ PROBABILITY_DIFF = Metric(
     unit="probability",
     description="probability of the answer minus the summed probability of the foils, at the last"
     " token, from the softmax over the whole vocabulary",
-    function="timelapse.models.metric_values:probability_difference",
+    function="timelapse.models.metric:probability_difference",
 )
 
 _ALL = (
@@ -206,3 +206,43 @@ METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL}
 
 DEFAULT_METRIC = LOGIT_DIFF.name
 """The metric of a task that names none."""
+
+
+def logit_difference(
+    logits: Float[Tensor, "batch vocabulary"],
+    answer: Int[Tensor, "batch"],
+    foils: Int[Tensor, "batch foil"],
+) -> Float[Tensor, "batch"]:
+    """logit(answer) minus the mean of logit(foils), in float32 at least."""
+    logits = _widened(logits)
+    return (logits.gather(1, answer[:, None]) - logits.gather(1, foils).mean(1, keepdim=True))[:, 0]
+
+
+def answer_minus_foils(
+    table: Float[Tensor, "vocabulary *rest"],
+    answer: Int[Tensor, "batch"],
+    foils: Int[Tensor, "batch foil"],
+) -> Float[Tensor, "batch *rest"]:
+    """The answer's row of a table minus the mean of the foils' rows, in float32 at least.
+
+    The linear map of the logit difference: of the unembedding it is the metric's direction.
+    """
+    return _widened(table[answer]) - _widened(table[foils]).mean(1)
+
+
+def probability_difference(
+    logits: Float[Tensor, "batch vocabulary"],
+    answer: Int[Tensor, "batch"],
+    foils: Int[Tensor, "batch foil"],
+) -> Float[Tensor, "batch"]:
+    """P(answer) minus the sum of P(foils), between -1 and 1, in float32 at least.
+
+    As in Hanna, Liu & Variengien 2023, "How does GPT-2 compute greater-than?", for the set of the
+    answer and the set of the foils.
+    """
+    probability = _widened(logits).softmax(-1)
+    return probability.gather(1, answer[:, None])[:, 0] - probability.gather(1, foils).sum(1)
+
+
+def _widened(tensor: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    return tensor if tensor.dtype.itemsize > 4 else tensor.float()

@@ -11,11 +11,15 @@ import torch
 from transformer_lens.config import TransformerBridgeConfig
 from transformer_lens.model_bridge import TransformerBridge
 
-from timelapse.activations.block_index import BlockIndex, merge_needs, rows_in_whole_blocks
 from timelapse.activations.cache import ActivationCache
 from timelapse.activations.cache_directory import FOLDER, GB, CacheDirectory, check_free_space
 from timelapse.activations.cached_source import CachedSource
-from timelapse.activations.keys import checkpoint_digest
+from timelapse.activations.keys import (
+    BlockIndex,
+    checkpoint_digest,
+    merge_needs,
+    rows_in_whole_blocks,
+)
 from timelapse.activations.source import ActivationSource, ActivationSpec
 from timelapse.models.loading import load_tokenizer
 from timelapse.models.prompts import Prompts, encode

@@ -18,8 +18,7 @@ from timelapse.circuits.graph import GraphShape
 from timelapse.circuits.intervention.block_calls import BlockCalls
 from timelapse.circuits.settings import AblationKind
 from timelapse.models import hooks
-from timelapse.models.hooks import Recorder
-from timelapse.models.metric_values import last_logits
+from timelapse.models.hooks import Recorder, last_logits
 from timelapse.models.prefix_cache import Prefix
 from timelapse.models.prompts import Prompts
 

@@ -13,8 +13,8 @@ from timelapse.circuits.graph import GraphShape
 from timelapse.circuits.intervention.ablation import ReferenceActivations, reference_batches
 from timelapse.circuits.intervention.forward import circuit_values
 from timelapse.circuits.settings import AblationKind
+from timelapse.models.hooks import last_logits
 from timelapse.models.metric import Metric
-from timelapse.models.metric_values import last_logits
 from timelapse.models.prompts import Prompts
 
 

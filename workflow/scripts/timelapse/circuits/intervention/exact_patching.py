@@ -15,8 +15,8 @@ from timelapse.circuits.graph import GraphShape
 from timelapse.circuits.intervention.evaluate import CircuitEvaluator
 from timelapse.circuits.scores import PromptScores
 from timelapse.circuits.settings import MethodSettings
+from timelapse.models.hooks import last_logits
 from timelapse.models.metric import Metric
-from timelapse.models.metric_values import last_logits
 from timelapse.models.prompts import Prompts
 
 _CIRCUITS = 64

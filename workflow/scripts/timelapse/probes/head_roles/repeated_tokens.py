@@ -21,8 +21,7 @@ from transformers import PreTrainedTokenizerBase
 
 from timelapse.errors import UserError
 from timelapse.models import hooks
-from timelapse.models.hooks import Recorder
-from timelapse.models.metric_values import last_logits
+from timelapse.models.hooks import Recorder, last_logits
 from timelapse.models.prompts import Prompts
 from timelapse.probes.head_roles.roles import DUPLICATE_TOKEN, INDUCTION, PREVIOUS_TOKEN
 from timelapse.running_mean import RunningMean

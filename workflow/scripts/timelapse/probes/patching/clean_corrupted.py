@@ -10,9 +10,8 @@ from transformer_lens.model_bridge import TransformerBridge
 
 from timelapse.errors import UserError
 from timelapse.models import hooks
-from timelapse.models.hooks import Recorder
+from timelapse.models.hooks import Recorder, last_logits
 from timelapse.models.metric import Metric
-from timelapse.models.metric_values import last_logits
 from timelapse.models.prompts import Prompts
 from timelapse.probes.patching.grid import HOOKS
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 
 from timelapse.models import hooks
-from timelapse.models.metric_values import last_logits
+from timelapse.models.hooks import last_logits
 from timelapse.probes.patching.clean_corrupted import PairedRuns
 from timelapse.probes.patching.grid import HOOKS, POSITION_SITES, Cell
 
