@@ -16,6 +16,8 @@ from timelapse.models.prompts import Prompts
 Scores = dict[tuple[str, str], float]
 _INPUT = Source("input")
 Hook = tuple[str, Callable[..., Tensor]]
+OfPrompt = Callable[[Prompts, int], Callable[[Tensor], Tensor]]
+"""A metric: of prompts and one of their rows, the function of that row's logits."""
 
 
 def transformer_lens_scores(
@@ -91,11 +93,12 @@ def intervention_scores(
     point: float = 1.0,
     node: Source = _INPUT,
     where: Tensor | None = None,
+    metric: OfPrompt | None = None,
 ) -> Scores:
-    """Mean over prompts of the slope at which the logit difference changes as an edge is corrupted.
+    """Mean over prompts of the slope at which the metric changes as an edge is corrupted.
 
     Every edge is really intervened on: a part of the difference of its source's output is added to
-    what its target alone reads. The slopes are the derivatives by these parts, all at nought.
+    what its target alone reads. The slopes are the derivatives by these parts, all at zero.
 
     `node` writes what lies at `point` between what it does in the corrupted (0) and the clean run
     (1). Edges are corrupted at the tokens `where` [batch position]; at all if that is left out.
@@ -116,7 +119,8 @@ def intervention_scores(
             for target in shape.targets
         ]
         between = corrupted[node] + point * (clean[node] - corrupted[node])
-        differences = _measures(bridge, prompts, [_written(node, between), *changes])
+        changed = [_written(node, between), *changes]
+        differences = _measures(bridge, prompts, changed, metric)
         slopes = torch.autograd.grad(
             differences.mean(), list(parts.values()), materialize_grads=True
         )
@@ -164,11 +168,17 @@ def node_effects(
     return effects
 
 
-def _measures(bridge: TransformerBridge, prompts: Prompts, changes: Sequence[Hook]) -> Tensor:
+def _measures(
+    bridge: TransformerBridge,
+    prompts: Prompts,
+    changes: Sequence[Hook],
+    metric: OfPrompt | None = None,
+) -> Tensor:
+    metric = metric or _logit_difference
     with bridge.hooks(fwd_hooks=changes):
         logits = bridge(prompts.tokens)
     rows = range(len(prompts))
-    return torch.stack([_logit_difference(prompts, row)(logits[row : row + 1]) for row in rows])
+    return torch.stack([metric(prompts, row)(logits[row : row + 1]) for row in rows])
 
 
 @contextmanager
@@ -242,3 +252,14 @@ def _change(shape: GraphShape, target: Target, change: Tensor) -> Hook:
 def _logit_difference(prompts: Prompts, row: int) -> Callable[[Tensor], Tensor]:
     answer, foils = prompts.answer[row], prompts.foils[row]
     return lambda logits: logits[0, -1, answer] - logits[0, -1, foils].mean()
+
+
+def probability_difference(prompts: Prompts, row: int) -> Callable[[Tensor], Tensor]:
+    """The probability of the answer minus those of the foils."""
+    answer, foils = prompts.answer[row], prompts.foils[row]
+
+    def value(logits: Tensor) -> Tensor:
+        probabilities = logits[0, -1].exp() / logits[0, -1].exp().sum()
+        return probabilities[answer] - probabilities[foils].sum()
+
+    return value

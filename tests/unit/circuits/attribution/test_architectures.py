@@ -3,11 +3,12 @@
 import pytest
 import torch
 from circuits.attribution.scoring import edge_scores, largest_difference, node_sums, prompt_scores
-from circuits.oracles import intervention_scores, mean_scores
+from circuits.oracles import intervention_scores, mean_scores, probability_difference
 from tiny_models import ARCHITECTURES, Boot, random_model, random_prompts
 from transformer_lens.model_bridge import TransformerBridge
 
 from timelapse.circuits.model_check import graph_shape
+from timelapse.models.metric import PROBABILITY_DIFF
 
 POINTS = {
     "EAP": [1.0],
@@ -37,6 +38,25 @@ def test_scores_are_slopes_at_points_between_the_prompts(
     ]
     found = edge_scores(exact_bridge, PROMPTS, method, ig_steps=3)
     assert largest_difference(found, mean_scores(slopes)) < 1e-6
+
+
+@pytest.mark.parametrize("method", POINTS)
+def test_scores_of_another_metric_are_its_slopes(
+    exact_bridge: TransformerBridge, method: str
+) -> None:
+    shape = graph_shape(exact_bridge)
+    slopes = [
+        intervention_scores(
+            exact_bridge, shape, PROMPTS, "swap", point, metric=probability_difference
+        )
+        for point in POINTS[method]
+    ]
+    expected = mean_scores(slopes)
+    found = edge_scores(exact_bridge, PROMPTS, method, PROBABILITY_DIFF, ig_steps=3)
+    largest = max(map(abs, expected.values()))
+    assert largest > 1e-6, "nothing to compare"
+    assert found.keys() == expected.keys()
+    assert max(abs(found[edge] - expected[edge]) for edge in expected) < 1e-6 * largest
 
 
 @pytest.mark.parametrize("batch", [2, 5], ids=["node by node", "heads side by side"])
