@@ -1,6 +1,6 @@
 """Gradient methods by their definitions, through split inputs and autograd alone: an oracle.
 
-Every edge gets a part of its own, at nought, of which the difference of its source's output is
+Every edge gets a part of its own, at zero, of which the difference of its source's output is
 added to what its target reads; scores are derivatives by these parts at the points of each method.
 """
 

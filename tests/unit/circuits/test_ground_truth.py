@@ -1,7 +1,7 @@
 """Models written by hand, whose circuit is known: every method ranks its edges first.
 
 Every model is a fair chance for every method. Where an attention is saturated the gradient at its
-queries and keys is nought (see the last test), and a norm lets every edge into its reader matter a
+queries and keys is zero (see the last test), and a norm lets every edge into its reader matter a
 little, through its divisor. So attention is sharp here but not saturated, and the norms divide by a
 constant.
 """

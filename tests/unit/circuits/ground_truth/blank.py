@@ -25,7 +25,7 @@ SPECIAL = {"bos_token_id": 1, "eos_token_id": 1, "pad_token_id": 1}
 
 
 class Blank(Protocol):
-    """A model of noughts whose norms are the identity for streams of mean nought."""
+    """A model of noughts whose norms are the identity for streams of mean zero."""
 
     model: PreTrainedModel
 

@@ -23,7 +23,7 @@ its own enough to change it:
 
 a0.h0 reads its queries and keys from places alone, which no corruption changes, and its values from
 the input. Everything else goes to parts of the stream that none of these read. Sums over the stream
-are nought, so LayerNorm takes nothing off.
+are zero, so LayerNorm takes nothing off.
 """
 
 import numpy as np

@@ -27,7 +27,7 @@ answer's neuron inactive, or gives the foil's answer:
 - what a0.h1 reads from the input: queries (the kind asked for), keys (where that kind stands),
   values (which symbol stands there).
 
-Sums over the stream are nought, so LayerNorm takes nothing off.
+Sums over the stream are zero, so LayerNorm takes nothing off.
 """
 
 import numpy as np

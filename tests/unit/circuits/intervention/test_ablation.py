@@ -1,4 +1,4 @@
-"""The ablated world: what sources write there, computed by hand."""
+"""The reference activations: what sources write there, computed by hand."""
 
 import pytest
 import torch
@@ -95,17 +95,17 @@ def test_zero_ablation_computed_by_hand(
 
 def test_the_mean_does_not_depend_on_how_prompts_are_batched(gpt2: TransformerBridge) -> None:
     bucket, shape = random_prompts(7, length=6), graph_shape(gpt2)
-    worlds = [
+    references = [
         [ablation for _, ablation in reference_batches(gpt2, shape, bucket, "swap", "mean", size)]
         for size in (7, 3)
     ]
-    assert [len(found) for found in worlds] == [1, 3]
-    whole = worlds[0][0]
+    assert [len(found) for found in references] == [1, 3]
+    whole = references[0][0]
     _, cache = gpt2.run_with_cache(bucket.corrupted["swap"])
     for name, activation in whole.activations.items():
         assert activation.std() > 0.1
         torch.testing.assert_close(activation[0], cache[name].mean(0), rtol=1e-5, atol=1e-5)
-        for part in worlds[1]:
+        for part in references[1]:
             torch.testing.assert_close(part[name], activation, rtol=1e-5, atol=1e-5)
 
 

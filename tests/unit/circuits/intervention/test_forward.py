@@ -93,7 +93,7 @@ def test_with_all_edges_kept_it_is_the_clean_run(
 def test_with_no_edge_from_the_input_it_is_the_corrupted_run(
     boot: Boot, config: PretrainedConfig
 ) -> None:
-    """Whether the other edges are kept or not: what they carry is the same in both worlds."""
+    """Whether the other edges are kept or not: what they carry is the same either way."""
     bridge, prompts = boot(random_model(config)), random_prompts(3, length=8)
     shape = graph_shape(bridge)
     others = [source.kind != "input" for source, _ in shape.edges]

@@ -20,7 +20,7 @@ OfEdges = Callable[[Collection[Edge]], float]
 OfNodes = Callable[[Collection[Source]], float]
 
 
-def ablated_worlds(
+def written_when_ablated(
     kind: str,
     bridge: TransformerBridge,
     shape: GraphShape,
@@ -28,7 +28,7 @@ def ablated_worlds(
     corruption: str,
 ) -> list[Written]:
     """What the sources write when ablated, bucket by bucket."""
-    worlds = []
+    references = []
     for prompts in buckets:
         written = written_when_corrupted(bridge, shape, prompts, corruption)
         if kind == "mean":
@@ -38,15 +38,15 @@ def ablated_worlds(
             }
         if kind == "zero":
             written = {source: torch.zeros_like(output) for source, output in written.items()}
-        worlds.append(written)
-    return worlds
+        references.append(written)
+    return references
 
 
 def edge_circuits(
     bridge: TransformerBridge,
     shape: GraphShape,
     buckets: Sequence[Prompts],
-    worlds: Sequence[Written],
+    references: Sequence[Written],
 ) -> OfEdges:
     """Measures circuits: the mean logit difference over all prompts."""
 
@@ -54,7 +54,7 @@ def edge_circuits(
         mask = [edge in kept for edge in shape.edges]
         found = [
             ablated_run(bridge, shape, prompts, written, mask)
-            for prompts, written in zip(buckets, worlds, strict=True)
+            for prompts, written in zip(buckets, references, strict=True)
         ]
         return torch.cat(found).mean().item()
 

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 from circuits.score_batches import score_batches
-from circuits.search.plain import ablated_worlds, edge_circuits, plain_acdc
+from circuits.search.plain import edge_circuits, plain_acdc, written_when_ablated
 from circuits.search.searched import (
     CORRUPTION,
     KINDS,
@@ -32,8 +32,8 @@ def test_it_keeps_the_edges_that_the_plain_loop_keeps(
 ) -> None:
     bridge, buckets = random_bridge(boot, config), two_lengths()
     shape = graph_shape(bridge)
-    worlds = ablated_worlds(kind, bridge, shape, buckets, CORRUPTION)
-    expected = plain_acdc(edge_circuits(bridge, shape, buckets, worlds), shape, 0.1)
+    references = written_when_ablated(kind, bridge, shape, buckets, CORRUPTION)
+    expected = plain_acdc(edge_circuits(bridge, shape, buckets, references), shape, 0.1)
     assert 0 < len(expected) < len(shape.edges)
     for batch in (2, 30):
         evaluator, _ = evaluator_of(bridge, buckets, MethodSettings(batch=batch, ablation=kind))
@@ -43,7 +43,7 @@ def test_it_keeps_the_edges_that_the_plain_loop_keeps(
         } == expected
 
 
-def test_its_scores_are_effects_within_the_circuit_and_nought_outside(boot: Boot) -> None:
+def test_its_scores_are_effects_within_the_circuit_and_zero_outside(boot: Boot) -> None:
     bridge, buckets = random_bridge(boot, gpt2_config()), two_lengths()
     settings = MethodSettings(batch=12, threshold=0.1)
     evaluator, shape = evaluator_of(bridge, buckets, settings)
@@ -53,8 +53,8 @@ def test_its_scores_are_effects_within_the_circuit_and_nought_outside(boot: Boot
     scores = torch.cat([batch.scores for batch in found], dim=1)
     assert scores.shape == (len(shape.edges), 5)
     assert (scores[~kept] == 0).all()
-    worlds = ablated_worlds("resample", bridge, shape, buckets, CORRUPTION)
-    of_edges = edge_circuits(bridge, shape, buckets, worlds)
+    references = written_when_ablated("resample", bridge, shape, buckets, CORRUPTION)
+    of_edges = edge_circuits(bridge, shape, buckets, references)
     circuit = {edge for edge, is_kept in zip(shape.edges, kept, strict=True) if is_kept}
     effects = [of_edges(circuit - {edge}) - of_edges(circuit) for edge in shape.edges]
     assert max(map(abs, effects)) > 0.1

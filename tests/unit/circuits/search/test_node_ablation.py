@@ -6,10 +6,10 @@ import pytest
 import torch
 from circuits.score_batches import score_batches
 from circuits.search.plain import (
-    ablated_worlds,
     edge_circuits,
     node_circuits,
     plain_node_ablation,
+    written_when_ablated,
 )
 from circuits.search.searched import (
     CORRUPTION,
@@ -107,8 +107,8 @@ def test_the_circuit_keeps_its_share_of_the_logit_difference(
     evaluator, shape = evaluator_of(bridge, buckets, MethodSettings())
     between = edges_between(shape, surviving_nodes(evaluator, shape, keep))
     assert 0 < between.sum() < len(shape.edges)
-    worlds = ablated_worlds("resample", bridge, shape, buckets, CORRUPTION)
-    of_edges = edge_circuits(bridge, shape, buckets, worlds)
+    references = written_when_ablated("resample", bridge, shape, buckets, CORRUPTION)
+    of_edges = edge_circuits(bridge, shape, buckets, references)
     circuit = {edge for edge, is_kept in zip(shape.edges, between, strict=True) if is_kept}
     full = of_edges(set(shape.edges))
     assert abs(full) > 0.1
@@ -137,7 +137,7 @@ def test_the_edges_between_some_nodes() -> None:
     }
 
 
-def test_its_scores_are_effects_within_the_circuit_and_nought_outside(boot: Boot) -> None:
+def test_its_scores_are_effects_within_the_circuit_and_zero_outside(boot: Boot) -> None:
     bridge, buckets = random_bridge(boot, gpt2_config()), two_lengths()
     settings = MethodSettings(batch=12, ablation="mean", keep=0.95)
     evaluator, shape = evaluator_of(bridge, buckets, settings)
@@ -147,8 +147,8 @@ def test_its_scores_are_effects_within_the_circuit_and_nought_outside(boot: Boot
     assert [len(scores.rows) for scores in found] == [3, 2]
     scores = torch.cat([batch.scores for batch in found], dim=1)
     assert (scores[~between] == 0).all()
-    worlds = ablated_worlds("mean", bridge, shape, buckets, CORRUPTION)
-    of_edges = edge_circuits(bridge, shape, buckets, worlds)
+    references = written_when_ablated("mean", bridge, shape, buckets, CORRUPTION)
+    of_edges = edge_circuits(bridge, shape, buckets, references)
     circuit = {edge for edge, is_kept in zip(shape.edges, between, strict=True) if is_kept}
     effects = [of_edges(circuit - {edge}) - of_edges(circuit) for edge in shape.edges]
     assert max(map(abs, effects)) > 0.1

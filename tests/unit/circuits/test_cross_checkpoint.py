@@ -64,7 +64,7 @@ def model(boot: Boot) -> TransformerBridge:
     return bridge
 
 
-def test_a_guest_recovers_what_real_interventions_pooled_over_corruptions_do(
+def test_a_circuit_recovers_what_real_interventions_pooled_over_corruptions_do(
     model: TransformerBridge,
 ) -> None:
     here = site()
