@@ -243,6 +243,6 @@ def test_a_config_of_its_own_is_another_study(copy: Project) -> None:
         "extends: config.yaml\nruns: {tiny: {evaluate: [ioi3]}}\n"
     )
     assert copy.planned("--configfile", "other.yaml") == {
-        **{"transfer_tiny": 1, "compare_tiny": 1, "summarise_tiny": 1},
+        **{"transfer": 1, "compare": 1, "summarise": 1},
         **{"draw_run_overview": 1, "draw_task_overview": 7},
     }
