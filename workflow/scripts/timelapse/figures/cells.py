@@ -4,9 +4,11 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, UInt8
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.backend_bases import RendererBase
+from matplotlib.backends.backend_agg import RendererAgg
 from matplotlib.collections import LineCollection
 from matplotlib.colors import Colormap, Normalize
 from matplotlib.text import Text
@@ -17,9 +19,69 @@ from timelapse.figures.axes import tick_name
 SMALLEST, HIGH = 7.2, 0.2
 """The smallest size of numbers in cells, and the inches that a line of them needs."""
 
+_LINE = 1.3
+"""From one line of a cell to the next, in heights of letters."""
+
 MISSING = "#ececec"
 _CORNER = 0.36, 0.34
 """Where a mark stands in a cell that carries a number, right of and above its middle."""
+
+
+class CellText(Text):
+    """Centred lines, each rendered once and then copied wherever the same words come back.
+
+    Laying out and rendering the numbers of a grid would take most of a film's time.
+    """
+
+    _pictures: dict[tuple[str, str, float], UInt8[np.ndarray, "height width 4"]]
+
+    def __init__(
+        self,
+        at: tuple[float, float],
+        size: float,
+        pictures: dict[tuple[str, str, float], UInt8[np.ndarray, "height width 4"]],
+    ) -> None:
+        """
+        Args:
+            at: its middle.
+            size: in points.
+            pictures: what was rendered before, by words, colour and size; texts can share it.
+        """
+        super().__init__(*at, "", ha="center", va="center", size=size, zorder=3)
+        self._pictures = pictures
+
+    def draw(self, renderer: RendererBase) -> None:
+        """Draw it; copies are for pixels alone, other formats get text."""
+        if not isinstance(renderer, RendererAgg):
+            super().draw(renderer)
+            return
+        if not self.get_text() or not self.get_visible():
+            return
+        x, y = self.get_transform().transform(self.get_position())
+        lines = self.get_text().split("\n")
+        step = renderer.points_to_pixels(_LINE * float(self.get_fontsize()))
+        context = renderer.new_gc()
+        for number, words in enumerate(lines):
+            picture = self._picture(words, renderer)
+            height, width, _ = picture.shape
+            up = y + step * ((len(lines) - 1) / 2 - number)
+            left, bottom = round(x - width / 2), round(up - height / 2)
+            renderer.draw_image(context, left, bottom, picture[::-1])
+        context.restore()
+
+    def _picture(self, words: str, renderer: RendererAgg) -> UInt8[np.ndarray, "height width 4"]:
+        """A line on a transparent ground."""
+        key = words, str(self.get_color()), float(self.get_fontsize())
+        if key not in self._pictures:
+            alone = Text(0, 0, words, ha="center", va="center", color=key[1], size=key[2])
+            alone.set_figure(self.figure)
+            box = alone.get_window_extent(renderer)
+            width, height = (2 * math.ceil(side / 2) + 4 for side in (box.width, box.height))
+            alone.set_position((width / 2, height / 2))
+            ground = RendererAgg(width, height, renderer.dpi)
+            alone.draw(ground)
+            self._pictures[key] = np.array(ground.buffer_rgba())
+        return self._pictures[key]
 
 
 class CellGrid:
@@ -69,10 +131,13 @@ class CellGrid:
         axes.add_collection(grid, autolim=False)
         self._shift = (0.0, 0.0) if number_size is None else _CORNER
         self._marks = axes.scatter([], [], s=9, facecolors="none", linewidths=0.9, zorder=3)
-        self.texts: list[Text] = [
-            axes.text(column, row, "", ha="center", va="center", size=number_size, zorder=3)
-            for row, column in (np.ndindex(shape) if number_size is not None else ())
-        ]
+        self.texts: list[CellText] = []
+        pictures: dict[tuple[str, str, float], UInt8[np.ndarray, "height width 4"]] = {}
+        for row, column in np.ndindex(shape) if number_size is not None else ():
+            assert number_size is not None
+            text = CellText((float(column), float(row)), number_size, pictures)
+            axes.add_artist(text)
+            self.texts.append(text)
         self.changing: Sequence[Artist] = (self.image, grid, *self.texts, self._marks)
 
     def show(

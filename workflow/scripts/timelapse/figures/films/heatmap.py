@@ -15,7 +15,7 @@ from matplotlib.colors import CenteredNorm
 
 from timelapse.figures import style
 from timelapse.figures.axes import name_ticks, tick_name
-from timelapse.figures.cells import CellGrid, number
+from timelapse.figures.cells import CellGrid, fitting_size, number
 from timelapse.figures.figure_tables import Key, pivot, where
 from timelapse.stats import Z95
 
@@ -82,6 +82,7 @@ class HeatmapDrawing:
         tall = _HEIGHT - _FLOOR - style.HEADER - 0.45
         down = math.ceil(len(panels) / across)
         step_down = (tall + 2 * _GAP) / down
+        fitting = fitting_size([f"+{bound:.{self._decimals}f}"], wide / len(column_names))
         numbered = max(shape[2:]) <= NUMBERED and wide / len(column_names) > 0.6
         self.grids: list[CellGrid] = []
         for place, name in enumerate(panels):
@@ -90,7 +91,7 @@ class HeatmapDrawing:
             axes = style.add_axes(
                 self.figure, _LEFT + at * (wide + _GAP), bottom, wide, step_down - 2 * _GAP
             )
-            size = style.TICK if numbered else None
+            size = min(style.TICK, fitting) if numbered else None
             self.grids.append(CellGrid(axes, shape[2:], norm, style.DIVERGING, size, gap=1.5))
             name_ticks(axes, column_names, wide)
             axes.set_yticks(range(len(row_names)), [tick_name(row) for row in row_names])
