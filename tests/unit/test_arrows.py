@@ -19,7 +19,7 @@ ALLOWED = {
     "probes": {"activations", "circuits", "files", "models", "tasks"},
     # Of circuits the graph alone, which needs no model.
     "study": {"circuits", "figures", "files", "machine", "models", "probes", "tasks"},
-    "figures": {"circuits", "files", "study"},  # likewise; of the study where tables lie
+    "figures": {"circuits", "files"},  # likewise
     "verification": {"files", "models", "probes", "tasks"},
 }
 

@@ -13,7 +13,9 @@ import yaml
 from projects import ROOT, Project
 
 PAGE = ROOT / "docs" / "extending.md"
-BLOCK = re.compile(r"^```(\w+)(?: (\w+))?(?: (\S+))?(?: after \"([^\"\n]+)\")?\n(.*?)^```$", re.M | re.S)
+BLOCK = re.compile(
+    r"^```(\w+)(?: (\w+))?(?: (\S+))?(?: after \"([^\"\n]+)\")?\n(.*?)^```$", re.M | re.S
+)
 MOST_FILES = 4
 
 
