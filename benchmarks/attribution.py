@@ -41,9 +41,8 @@ from transformer_lens.tools.analysis.attribution_patching import (
 from transformers import AutoModelForCausalLM, GPT2Config
 
 from timelapse.circuits.graph import GraphShape
-from timelapse.circuits.methods import METHODS
+from timelapse.circuits.methods import METHODS, MethodSettings
 from timelapse.circuits.model_check import graph_of
-from timelapse.circuits.settings import MethodSettings
 from timelapse.models.embedded import word_tokenizer
 from timelapse.models.loading import load_tokenizer
 from timelapse.models.metric import LOGIT_DIFF

@@ -5,9 +5,8 @@ from collections.abc import Iterator, Sequence
 from transformer_lens.model_bridge import TransformerBridge
 
 from timelapse.circuits.graph import GraphShape
-from timelapse.circuits.methods import METHODS
+from timelapse.circuits.methods import METHODS, MethodSettings
 from timelapse.circuits.scores import PromptScores
-from timelapse.circuits.settings import MethodSettings
 from timelapse.models.metric import LOGIT_DIFF, Metric
 from timelapse.models.prompts import Prompts
 

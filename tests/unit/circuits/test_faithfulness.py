@@ -14,9 +14,9 @@ from transformer_lens.model_bridge import TransformerBridge
 
 from timelapse.circuits.faithfulness import faithfulness
 from timelapse.circuits.intervention.evaluate import CircuitEvaluator
+from timelapse.circuits.methods import MethodSettings
 from timelapse.circuits.model_check import check_matches_model, graph_shape
 from timelapse.circuits.selection import choose, prune
-from timelapse.circuits.settings import MethodSettings
 from timelapse.circuits.size_curve import FRACTIONS, sizes_at
 from timelapse.errors import UserError
 from timelapse.models.hooks import last_logits

@@ -22,11 +22,10 @@ from transformer_lens.model_bridge import TransformerBridge
 
 from timelapse.circuits.graph import GraphShape
 from timelapse.circuits.intervention.evaluate import CircuitEvaluator
-from timelapse.circuits.methods import METHODS
+from timelapse.circuits.methods import METHODS, MethodSettings
 from timelapse.circuits.model_check import graph_of
 from timelapse.circuits.search.acdc import acdc_circuit
 from timelapse.circuits.search.node_ablation import surviving_nodes
-from timelapse.circuits.settings import MethodSettings
 from timelapse.models.metric import LOGIT_DIFF
 from timelapse.models.prompts import Prompts
 

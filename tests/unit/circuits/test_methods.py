@@ -10,9 +10,8 @@ import pytest
 from tiny_models import random_prompts
 from transformer_lens.model_bridge import TransformerBridge
 
-from timelapse.circuits.methods import METHODS, methods_table
+from timelapse.circuits.methods import METHODS, AblationKind, MethodSettings, methods_table
 from timelapse.circuits.scoring import score_edges
-from timelapse.circuits.settings import AblationKind, MethodSettings
 from timelapse.errors import UserError
 from timelapse.models.metric import LOGIT_DIFF
 from timelapse.probes import registry

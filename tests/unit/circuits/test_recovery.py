@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from timelapse.circuits.recovery import Recovery
+from timelapse.circuits.size_curve import Recovery
 from timelapse.stats import bootstrap_interval
 
 

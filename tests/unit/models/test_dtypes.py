@@ -12,8 +12,8 @@ from tiny_models import WORDS, gpt2_config, random_model, random_prompts
 from transformer_lens.model_bridge import TransformerBridge
 
 from timelapse.activations.source import LiveSource
+from timelapse.circuits.methods import MethodSettings
 from timelapse.circuits.scoring import score_edges
-from timelapse.circuits.settings import MethodSettings
 from timelapse.models.checkpoints import save_checkpoint
 from timelapse.models.embedded import word_tokenizer
 from timelapse.models.loading import each_bridge

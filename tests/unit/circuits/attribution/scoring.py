@@ -8,8 +8,8 @@ import torch
 from circuits.score_batches import score_batches
 from transformer_lens.model_bridge import TransformerBridge
 
+from timelapse.circuits.methods import MethodSettings
 from timelapse.circuits.model_check import graph_of
-from timelapse.circuits.settings import MethodSettings
 from timelapse.models.metric import LOGIT_DIFF, Metric
 from timelapse.models.prompts import Prompts
 

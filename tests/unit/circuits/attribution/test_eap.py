@@ -11,9 +11,9 @@ from tiny_models import Boot, gpt2_config, neox_config, random_model, random_pro
 from transformer_lens.model_bridge import TransformerBridge
 from transformers import GPT2LMHeadModel, PretrainedConfig
 
+from timelapse.circuits.methods import MethodSettings
 from timelapse.circuits.model_check import graph_of, graph_shape
 from timelapse.circuits.scores import MeanScores
-from timelapse.circuits.settings import MethodSettings
 from timelapse.models.metric import LOGIT_DIFF
 from timelapse.models.prompts import Prompts
 

@@ -17,8 +17,8 @@ from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 from transformers import PretrainedConfig
 
+from timelapse.circuits.methods import MethodSettings
 from timelapse.circuits.model_check import graph_shape
-from timelapse.circuits.settings import MethodSettings
 
 
 def scores_of(

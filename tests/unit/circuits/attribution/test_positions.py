@@ -10,10 +10,10 @@ from circuits.score_batches import score_batches
 from tiny_models import Boot, gpt2_config, neox_config, random_model, random_prompts
 from transformer_lens.model_bridge import TransformerBridge
 
+from timelapse.circuits.methods import MethodSettings
 from timelapse.circuits.model_check import graph_shape
 from timelapse.circuits.scores import OTHER, PromptScores
 from timelapse.circuits.scoring import score_edges
-from timelapse.circuits.settings import MethodSettings
 from timelapse.models.metric import LOGIT_DIFF
 from timelapse.models.prompts import Prompts
 

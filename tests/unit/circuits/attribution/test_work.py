@@ -13,8 +13,8 @@ from transformer_lens.model_bridge import TransformerBridge
 
 from timelapse.circuits.attribution import passes
 from timelapse.circuits.attribution.passes import Pass
+from timelapse.circuits.methods import MethodSettings
 from timelapse.circuits.model_check import graph_shape
-from timelapse.circuits.settings import MethodSettings
 from timelapse.models.metric import LOGIT_DIFF
 from timelapse.models.prefix_cache import Prefix
 from timelapse.models.prompts import Prompts
@@ -137,7 +137,9 @@ def test_a_batch_is_run_in_equal_parts_that_fit_the_memory(
 ) -> None:
     prompts = random_prompts(10, length=6)
     shape = graph_shape(gpt2)
-    monkeypatch.setattr("timelapse.circuits.batch_memory._NUMBERS", 4 * 6 * 2 * (44 * 16 + 4 * 64))
+    monkeypatch.setattr(
+        "timelapse.circuits.attribution.batching._NUMBERS", 4 * 6 * 2 * (44 * 16 + 4 * 64)
+    )
     sizes = [
         len(found.rows)
         for found in score_batches("EAP", gpt2, shape, [prompts], "swap", MethodSettings())

@@ -5,7 +5,7 @@ import pytest
 from circuits.comparison.handmade import ONE_HEAD, circuits
 
 from timelapse.circuits.comparison.circuit_sets import Circuits
-from timelapse.circuits.comparison.edge_flips import (
+from timelapse.circuits.comparison.overlap import (
     edge_flips,
     edge_flips_changed_node,
     edge_flips_same_nodes,

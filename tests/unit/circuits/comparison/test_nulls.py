@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from circuits.comparison.handmade import FOUR_HEADS, path, row, samples_of
 
-from timelapse.circuits.comparison.measures import OVERLAPS
-from timelapse.circuits.comparison.nulls import split_half_nulls
+from timelapse.circuits.comparison.measures import OVERLAPS, split_half_nulls
 from timelapse.stats import half_weights
 
 STRONG = row(FOUR_HEADS, {**path("a0.h0", "a1.h1", score=-3.0), **path("a1.h2", score=2.0)})

@@ -176,7 +176,7 @@ def test_circuits_and_batches_do_not_disturb_each_other(
         ]
     )
     assert alone.std(0).min() > 1e-3
-    monkeypatch.setattr("timelapse.circuits.batch_memory._NUMBERS", numbers)
+    monkeypatch.setattr("timelapse.circuits.attribution.batching._NUMBERS", numbers)
     together = circuit_values(gpt2, shape, prompts, reference, circuits, LOGIT_DIFF)
     torch.testing.assert_close(together, alone, rtol=1e-5, atol=1e-5)
 

@@ -16,8 +16,8 @@ from transformers import PretrainedConfig, Qwen3Config
 
 from timelapse.circuits.graph import GraphShape
 from timelapse.circuits.intervention.evaluate import CircuitEvaluator
+from timelapse.circuits.methods import MethodSettings
 from timelapse.circuits.model_check import graph_shape
-from timelapse.circuits.settings import MethodSettings
 from timelapse.models.metric import LOGIT_DIFF
 from timelapse.models.prompts import Prompts
 

@@ -19,9 +19,9 @@ from tiny_models import Boot, gpt2_config, random_model
 from transformer_lens.model_bridge import TransformerBridge
 from transformers import PretrainedConfig
 
+from timelapse.circuits.methods import AblationKind, MethodSettings
 from timelapse.circuits.model_check import graph_shape
 from timelapse.circuits.search.acdc import acdc_circuit
-from timelapse.circuits.settings import AblationKind, MethodSettings
 from timelapse.errors import UserError
 
 

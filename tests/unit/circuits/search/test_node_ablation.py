@@ -25,9 +25,9 @@ from transformer_lens.model_bridge import TransformerBridge
 from transformers import PretrainedConfig
 
 from timelapse.circuits.graph import GraphShape
+from timelapse.circuits.methods import AblationKind, MethodSettings
 from timelapse.circuits.model_check import graph_shape
 from timelapse.circuits.search.node_ablation import edges_between, surviving_nodes
-from timelapse.circuits.settings import AblationKind, MethodSettings
 from timelapse.errors import UserError
 
 

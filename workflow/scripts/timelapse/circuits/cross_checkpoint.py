@@ -16,9 +16,9 @@ from transformer_lens.model_bridge import TransformerBridge
 from timelapse.circuits.edge_samples import EdgeSamples
 from timelapse.circuits.graph import GraphShape
 from timelapse.circuits.intervention.evaluate import CircuitEvaluator, clean_values
-from timelapse.circuits.recovery import Recovery
 from timelapse.circuits.score_tables import ScoredEdges
 from timelapse.circuits.selection import choose
+from timelapse.circuits.size_curve import Recovery
 from timelapse.errors import UserError
 from timelapse.models.metric import Metric
 from timelapse.models.prompts import Prompts

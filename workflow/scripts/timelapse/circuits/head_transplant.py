@@ -16,7 +16,7 @@ from transformer_lens.model_bridge import TransformerBridge
 
 from timelapse.circuits.cross_checkpoint import EvaluationSite, comparison_rows
 from timelapse.circuits.graph import GraphShape
-from timelapse.circuits.recovery import Recovery
+from timelapse.circuits.size_curve import Recovery
 from timelapse.models import hooks
 from timelapse.models.hooks import Recorder, last_logits
 from timelapse.models.metric import Metric

@@ -9,6 +9,30 @@ from dataclasses import dataclass
 from pkgutil import resolve_name
 from typing import Any, Literal
 
+AblationKind = Literal["resample", "mean", "zero"]
+
+
+@dataclass(frozen=True)
+class MethodSettings:
+    """Settings of the methods; each reads those that its entry in `methods` names.
+
+    Attributes:
+        batch: prompts run at a time. It bounds the memory.
+        ig_steps: points at which EAP-IG takes the gradient.
+        ablation: what an ablated source writes: what it writes for the corrupted prompt, its mean
+            over the corrupted prompts, or nothing.
+        keep: share of the clean metric that iterative node ablation must keep.
+        threshold: share of the clean minus corrupted metric that ACDC lets an edge cost.
+        positions: whether the scores are also split by labelled position.
+    """
+
+    batch: int = 100
+    ig_steps: int = 5
+    ablation: AblationKind = "resample"
+    keep: float = 0.8
+    threshold: float = 0.01
+    positions: bool = False
+
 
 @dataclass(frozen=True)
 class Method:
@@ -93,7 +117,7 @@ _ALL = (
     ),
     Method(
         "exact",
-        "timelapse.circuits.intervention.exact_patching:exact",
+        "timelapse.circuits.intervention.evaluate:exact",
         "the metric with that edge alone ablated (as `ablation` says), minus the metric: the "
         "oracle",
         "one for every edge",

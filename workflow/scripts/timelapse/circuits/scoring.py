@@ -1,17 +1,17 @@
-"""The tables of scored edges of one checkpoint, by every method and under every corruption."""
+"""The probe `edges`: the scores of all edges of a checkpoint, by every method and corruption."""
 
 from collections.abc import Sequence
 
 import pyarrow as pa
 from transformer_lens.model_bridge import TransformerBridge
 
-from timelapse.circuits.methods import METHODS
+from timelapse.circuits.methods import METHODS, MethodSettings
 from timelapse.circuits.model_check import graph_of
 from timelapse.circuits.scores import MeanScores, ScoresByPrompt
-from timelapse.circuits.settings import MethodSettings
 from timelapse.errors import UserError
 from timelapse.models.metric import Metric
 from timelapse.models.prompts import Prompts
+from timelapse.probes.registry import EdgesSettings
 
 
 def score_edges(
@@ -65,3 +65,38 @@ def score_edges(
         "edge_samples": pa.concat_tables(samples),
         "edges_by_position": pa.concat_tables(by_position),
     }
+
+
+def edges(
+    bridge: TransformerBridge,
+    prompts: Sequence[Prompts],
+    batch_size: int,
+    corruptions: Sequence[str],
+    settings: EdgesSettings,
+    metric: Metric,
+) -> dict[str, pa.Table]:
+    """Score the edges of a checkpoint; see `score_edges`.
+
+    Args:
+        bridge: the checkpoint.
+        prompts: buckets of prompts.
+        batch_size: prompts run at a time.
+        corruptions: the names of the corruptions.
+        settings: the methods and their settings.
+        metric: what edges are scored for.
+
+    Returns:
+        `edges`, `edge_samples` and `edges_by_position`, without `step`.
+
+    Raises:
+        UserError: the model has another graph than `GraphShape` describes.
+    """
+    chosen = MethodSettings(
+        batch=batch_size,
+        ig_steps=settings.ig_steps,
+        ablation=settings.ablation,
+        keep=settings.keep,
+        threshold=settings.threshold,
+        positions=settings.positions,
+    )
+    return score_edges(bridge, prompts, corruptions, settings.methods, chosen, metric)

@@ -316,7 +316,7 @@ _ALL = (
     ),
     Probe(
         name="edges",
-        function="timelapse.circuits.edges_probe:edges",
+        function="timelapse.circuits.scoring:edges",
         tables={
             "edges": tables.EDGES,
             "edge_samples": tables.EDGE_SAMPLES,
@@ -331,8 +331,8 @@ _ALL = (
     ),
     Probe(
         name="faithfulness",
-        function="timelapse.circuits.faithfulness_probe:measure_faithfulness",
-        prepare="timelapse.circuits.faithfulness_probe:read_edges",
+        function="timelapse.circuits.faithfulness:measure_faithfulness",
+        prepare="timelapse.circuits.faithfulness:read_edges",
         tables={"faithfulness": tables.FAITHFULNESS, "circuit_quality": tables.CIRCUIT_QUALITY},
         settings=FaithfulnessSettings,
         message="Measuring how faithful circuits are",

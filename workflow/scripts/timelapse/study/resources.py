@@ -32,7 +32,7 @@ LAUNCH = 0.016
 CHECKPOINT = 12
 """Seconds to load a checkpoint, and to write it or its tables."""
 GRADIENTS = 2**28
-"""Numbers that a pass with gradients leaves at most; circuits.batch_memory bounds it."""
+"""Numbers that a pass with gradients leaves at most; circuits.attribution.batching bounds it."""
 BATCH = 100
 """Prompts in a pass for `batch: auto`; models.device has the same."""
 MARKS = 4

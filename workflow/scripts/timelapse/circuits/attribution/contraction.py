@@ -12,10 +12,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 
+from timelapse.circuits.attribution.batching import equal_parts
 from timelapse.circuits.attribution.gradients import TargetGradients
 from timelapse.circuits.attribution.passes import Pass
 from timelapse.circuits.attribution.source_outputs import output_differences
-from timelapse.circuits.batch_memory import equal_parts
 from timelapse.circuits.graph import GraphShape
 from timelapse.circuits.scores import OTHER, PromptScores
 from timelapse.models import hooks

@@ -35,8 +35,8 @@ from timelapse.circuits.attribution.gradients import (
 from timelapse.circuits.attribution.passes import Pass, Passes
 from timelapse.circuits.attribution.source_outputs import difference, written_names
 from timelapse.circuits.graph import GraphShape
+from timelapse.circuits.methods import MethodSettings
 from timelapse.circuits.scores import PromptScores
-from timelapse.circuits.settings import MethodSettings
 from timelapse.models import hooks
 from timelapse.models.metric import Metric
 from timelapse.models.prompts import Prompts

@@ -1,7 +1,12 @@
-"""Circuits that are to be compared, many at once: their edges, nodes and scores as arrays."""
+"""Circuits that are to be compared, many at once: their edges, nodes and scores as arrays.
 
+The scores of all resamples of the prompts are too many for the memory: they are kept on disk.
+"""
+
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from tempfile import TemporaryFile
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -134,3 +139,30 @@ def pairs_across(n_steps: int) -> Pairs:
 def pairs_from_first(n_steps: int) -> Pairs:
     """Of a control, which has the first step alone: that with every step."""
     return np.array([(0, place) for place in range(n_steps)])
+
+
+class ResampledScores:
+    """Mean scores of the resamples at several steps, kept on disk.
+
+    A graph of 30,000 edges has 25 MB of them a step. The file has no name and goes with the object.
+    """
+
+    def __init__(self, n_steps: int, n_resamples: int, n_edges: int) -> None:
+        self.shape = (n_steps, n_resamples, n_edges)
+        self._file = TemporaryFile()  # noqa: SIM115 - it lives as long as the object
+        self._scores = np.memmap(self._file, np.float32, "w+", shape=self.shape)
+
+    def put(self, place: int, scores: Float[np.ndarray, "sample edge"]) -> None:
+        """Keep those of one step."""
+        self._scores[place] = scores
+
+    def part(self, start: int, stop: int) -> Float[np.ndarray, "sample step edge"]:
+        """Those of some resamples at all steps."""
+        return np.ascontiguousarray(np.swapaxes(self._scores[:, start:stop], 0, 1))
+
+
+def slices(n: int, bytes_each: int, limit: int) -> Iterator[tuple[int, int]]:
+    """Start and stop of parts of `n` resamples of at most `limit` bytes, but at least one each."""
+    step = max(1, limit // bytes_each)
+    for start in range(0, n, step):
+        yield start, min(start + step, n)

@@ -1,13 +1,19 @@
-"""What share of a circuit's weight lies on the edges of another circuit."""
+"""All measures of two circuits by name, and how alike one checkpoint is to itself.
+
+Two circuits differ only if they differ by more than circuits of two random halves of one
+checkpoint's prompts. A half has half the prompts, so halves differ by more than two full samples of
+prompts would: the null is on the safe side for whoever claims a difference.
+"""
 
 from collections.abc import Callable, Mapping
 
 import numpy as np
 from jaxtyping import Float, Int
 
-from timelapse.circuits.comparison import edge_flips, overlap
+from timelapse.circuits.comparison import overlap
 from timelapse.circuits.comparison.circuit_sets import Circuits, Counts, products, ratio
-from timelapse.circuits.comparison.edge_flips import layer_change, parts
+from timelapse.circuits.comparison.overlap import layer_change, parts
+from timelapse.circuits.graph import GraphShape
 
 
 def weight_share(a: Circuits, b: Circuits) -> Counts:
@@ -49,9 +55,9 @@ OVERLAPS: Mapping[str, PairMeasure] = {
     "node_jaccard": overlap.node_jaccard,
     "score_spearman": overlap.score_spearman,
     "score_cosine": overlap.score_cosine,
-    "edge_flips": edge_flips.edge_flips,
-    "edge_flips_changed_node": edge_flips.edge_flips_changed_node,
-    "edge_flips_same_nodes": edge_flips.edge_flips_same_nodes,
+    "edge_flips": overlap.edge_flips,
+    "edge_flips_changed_node": overlap.edge_flips_changed_node,
+    "edge_flips_same_nodes": overlap.edge_flips_same_nodes,
     "weight_share": weight_share,
     "weight_share_same_sign": weight_share_same_sign,
     "weight_share_chance": weight_share_chance,
@@ -90,3 +96,27 @@ def measures(a: Circuits, b: Circuits, pairs: Int[np.ndarray, "pair 2"]) -> Meas
     for number, part in enumerate(parts(a.shape)):
         found[f"{LAYER_CHANGE}:{part}"] = change[..., number].astype(np.float64)
     return found
+
+
+def split_half_nulls(
+    samples: Float[np.ndarray, "example edge"],
+    weights: Float[np.ndarray, "split half example"],
+    shape: GraphShape,
+    n: int,
+) -> dict[str, float]:
+    """The mean over splits of every measure between the circuits of the two halves.
+
+    Measures that distinguish the two circuits are taken both ways round.
+
+    Args:
+        samples: the scores of one checkpoint's prompts.
+        weights: from `stats.half_weights`.
+        shape: the graph.
+        n: the size of the circuits before pruning.
+    """
+    halves = Circuits.strongest(weights @ samples, shape, n)
+    found = measures(halves, halves, np.array([[0, 1], [1, 0]]))
+    return {
+        name: float(values[known].mean()) if (known := np.isfinite(values)).any() else np.nan
+        for name, values in found.items()
+    }

@@ -12,9 +12,11 @@ from jaxtyping import Float
 from timelapse.circuits.comparison.circuit_sets import (
     Circuits,
     Pairs,
+    ResampledScores,
     pairs_across,
     pairs_from_first,
     pairs_within,
+    slices,
 )
 from timelapse.circuits.comparison.measures import (
     RELATIVE,
@@ -22,9 +24,8 @@ from timelapse.circuits.comparison.measures import (
     bounds,
     measures,
     relative_share,
+    split_half_nulls,
 )
-from timelapse.circuits.comparison.nulls import split_half_nulls
-from timelapse.circuits.comparison.resampled_scores import ResampledScores, slices
 from timelapse.circuits.edge_samples import EdgeSamples
 from timelapse.circuits.graph import GraphShape
 from timelapse.seeds import generator

@@ -16,7 +16,7 @@ from transformer_lens.model_bridge import TransformerBridge
 
 from timelapse.circuits.graph import GraphShape
 from timelapse.circuits.intervention.block_calls import BlockCalls
-from timelapse.circuits.settings import AblationKind
+from timelapse.circuits.methods import AblationKind
 from timelapse.models import hooks
 from timelapse.models.hooks import Recorder, last_logits
 from timelapse.models.prefix_cache import Prefix

@@ -2,14 +2,17 @@
 
 What a model passes to its blocks besides the stream (masks, rotary positions, caches) differs
 between architectures. So the arguments are recorded in a run of the whole model and used again.
+
+Queries, keys and values, each of a stream of its own, are put in by `Projection`.
 """
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 from transformer_lens.model_bridge.exceptions import StopAtLayerException
@@ -17,6 +20,7 @@ from transformer_lens.model_bridge.generalized_components import JointQKVAttenti
 from transformers import Cache, DynamicCache
 
 from timelapse.models.hooks import Hook
+from timelapse.models.norms import Norm
 from timelapse.models.prefix_cache import Prefix
 
 _CACHE = object()
@@ -114,3 +118,56 @@ def _with_cache(value: Any, cache: Cache) -> Any:
     if isinstance(value, dict):
         return {name: _with_cache(part, cache) for name, part in value.items()}
     return cache if value is _CACHE else value
+
+
+@dataclass(frozen=True)
+class Projection:
+    """The norm before an attention and some of its projections.
+
+    What the attention does to the result before it is used (rotary positions, norms of queries and
+    keys) comes after the bridge's `hook_q`, `hook_k` and `hook_v`, and is the model's own affair.
+    """
+
+    norm: Norm
+    weight: Float[Tensor, "target d_model d_head"]
+    bias: Float[Tensor, "target d_head"] | None
+
+    @classmethod
+    def of(
+        cls,
+        bridge: TransformerBridge,
+        layer: int,
+        kinds: Sequence[Literal["q", "k", "v"]],
+        dtype: torch.dtype,
+    ) -> "Projection":
+        """The projections of all heads of a layer, kind by kind; key/value heads if shared."""
+        block = bridge.blocks[layer]
+        weights = [getattr(block.attn, f"W_{kind.upper()}") for kind in kinds]
+        biases = [getattr(block.attn, f"b_{kind.upper()}") for kind in kinds]
+        weight = torch.cat([part.detach() for part in weights]).to(dtype)
+        bias = None
+        if any(part is not None for part in biases):
+            bias = torch.cat(
+                [
+                    weight.new_zeros(len(weights[number]), weight.shape[2])
+                    if part is None
+                    else part.detach().to(dtype)
+                    for number, part in enumerate(biases)
+                ]
+            )
+        return cls(Norm.of(block.ln1, dtype), weight, bias)
+
+    def __call__(
+        self,
+        streams: Float[Tensor, "read *batch d_model"],
+        targets: Int[Tensor, "read"],
+    ) -> Float[Tensor, "read *batch d_head"]:
+        """Project every stream by the projection of its target."""
+        weight = self.weight[targets]
+        normed = self.norm(streams).flatten(1, -2)
+        # The weights are gathered, not the streams: those are many times as large.
+        if self.bias is None:
+            projected = torch.bmm(normed, weight)
+        else:
+            projected = torch.baddbmm(self.bias[targets, None], normed, weight)
+        return projected.unflatten(1, streams.shape[1:-1])

@@ -20,10 +20,10 @@ from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 from transformer_lens.model_bridge.exceptions import StopAtLayerException
 
-from timelapse.circuits.batch_memory import equal_parts, numbers_in_memory
+from timelapse.circuits.attribution.batching import equal_parts, numbers_in_memory
 from timelapse.circuits.graph import GraphShape
 from timelapse.circuits.intervention.ablation import ReferenceActivations
-from timelapse.circuits.intervention.projection import Projection
+from timelapse.circuits.intervention.block_calls import Projection
 from timelapse.circuits.intervention.shared_nodes import AttentionPlan, Plan, Reads, plan_shared
 from timelapse.models import hooks
 from timelapse.models.fused_activations import fused_activations

@@ -1,13 +1,21 @@
-"""Dropping parts of a circuit one after the other, as far as its mean metric allows.
+"""What searches have in common: parts are dropped one by one, and what is left is path patched.
 
-What the searches have in common: each offers parts in an order and says which may go.
+Each search offers parts of a circuit in an order and says which may go, by the mean metric. Path
+patching then scores the edges that are left: every edge of a circuit, into queries, keys, values,
+MLPs and logits, is ablated by itself while the circuit's other edges carry the clean run and all
+edges outside the circuit stay ablated (Wang et al., "Interpretability in the Wild", 2023, appendix
+B; Goldowsky-Dill et al., "Localizing Model Behavior with Path Patching", 2023).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import torch
 from jaxtyping import Bool
 from torch import Tensor
+
+from timelapse.circuits.intervention.evaluate import CircuitEvaluator, without_one_each
+from timelapse.circuits.scores import PromptScores
 
 
 @dataclass(frozen=True)
@@ -65,3 +73,24 @@ class PartRemover:
             parts = parts[gone if all_gone else gone + 1 :]
             self._ahead = min(2 * gone, self._at_once) if all_gone else max(1, gone)
         return circuit
+
+
+@torch.no_grad()
+def effects_within(
+    evaluator: CircuitEvaluator, kept: Bool[Tensor, "edge"]
+) -> Iterator[PromptScores]:
+    """The effect of every edge of a circuit on every prompt; 0 for the edges outside it.
+
+    The effect is the circuit's metric without the edge minus that with it: negative edges help.
+    """
+    edges = kept.nonzero()[:, 0]
+    for prompts, reference in evaluator.batches():
+        whole = evaluator.batch_values(prompts, reference, kept[None])
+        scores = whole.new_zeros(len(kept), len(prompts))
+        if len(edges):
+            without = [
+                evaluator.batch_values(prompts, reference, circuits)
+                for circuits in without_one_each(kept, edges)
+            ]
+            scores[edges] = torch.cat(without) - whole
+        yield PromptScores(prompts.rows, scores)

@@ -17,11 +17,10 @@ from transformer_lens.model_bridge import TransformerBridge
 
 from timelapse.circuits.graph import GraphShape
 from timelapse.circuits.intervention.evaluate import CircuitEvaluator
+from timelapse.circuits.methods import MethodSettings
 from timelapse.circuits.reachability import wiring
 from timelapse.circuits.scores import PromptScores
-from timelapse.circuits.search.greedy_removal import MeasuredCircuit, PartRemover
-from timelapse.circuits.search.path_patching import effects_within
-from timelapse.circuits.settings import MethodSettings
+from timelapse.circuits.search.greedy_removal import MeasuredCircuit, PartRemover, effects_within
 from timelapse.errors import UserError
 from timelapse.models.metric import Metric
 from timelapse.models.prompts import Prompts

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from circuits.comparison.handmade import ONE_HEAD, circuits
 
-from timelapse.circuits.comparison.edge_flips import layer_change, parts
+from timelapse.circuits.comparison.overlap import layer_change, parts
 from timelapse.circuits.graph import GraphShape
 
 

@@ -8,10 +8,9 @@ from tiny_models import Boot, gpt2_config, llama_config, neox_config, random_mod
 from transformer_lens.model_bridge import TransformerBridge
 from transformers import PretrainedConfig
 
-from timelapse.circuits.intervention.exact_patching import exact
-from timelapse.circuits.methods import METHODS
+from timelapse.circuits.intervention.evaluate import exact
+from timelapse.circuits.methods import METHODS, MethodSettings
 from timelapse.circuits.model_check import graph_shape
-from timelapse.circuits.settings import MethodSettings
 from timelapse.models.hooks import last_logits
 from timelapse.models.metric import logit_difference
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from timelapse.circuits.comparison.resampled_scores import ResampledScores, slices
+from timelapse.circuits.comparison.circuit_sets import ResampledScores, slices
 
 
 def test_kept_scores_come_back_by_resample() -> None:
