@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from job import start
+from job import start, without_pandas
 
 
 def main(smk):
+    without_pandas()
     import pyarrow as pa
 
     from timelapse.circuits.comparison.heads import head_table

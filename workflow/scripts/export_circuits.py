@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from job import start
+from job import start, without_pandas
 
 
 def main(smk):
+    without_pandas()
     from timelapse.circuits.export import ExportedCircuit, graphml, importances, width
     from timelapse.circuits.score_tables import ScoredEdges
     from timelapse.paths import step_folder

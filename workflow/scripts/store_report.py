@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from job import start
+from job import start, without_pandas
 
 
 def main(smk):
+    without_pandas()
     from timelapse.activations.cache import report
     from timelapse.activations.cache_directory import FOLDER, GB, CacheDirectory
 

@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
-from job import start
+from job import start, without_pandas
 
 
 def main(smk):
+    without_pandas()
     from timelapse.circuits.summary import collect, summary_table
     from timelapse.circuits.summary_markdown import summary_text
     from timelapse.files.parquet import write

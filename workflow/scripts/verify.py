@@ -3,10 +3,11 @@
 import sys
 from pathlib import Path
 
-from job import start
+from job import start, without_pandas
 
 
 def main(smk):
+    without_pandas()
     from timelapse.verification.report import Command, report, verified
 
     found = verified(Path("results"), smk.params.frames)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import torch
-from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 from safetensors import SafetensorError, safe_open
 
 from timelapse.errors import UserError
@@ -149,6 +148,8 @@ class FittingBatch:
                     raise
                 told = str(error).splitlines()[0]
             # Out of the clause above: there the error holds on to the tensors of the failed run.
+            from accelerate.utils.memory import clear_device_cache
+
             clear_device_cache(garbage_collection=True)
             if self.size == 1:
                 raise UserError(
@@ -163,4 +164,7 @@ class FittingBatch:
 
 def is_out_of_memory(error: Exception) -> bool:
     """Whether a smaller batch may mend an error."""
+    # Here, for importing accelerate takes a second that most jobs need not spend.
+    from accelerate.utils.memory import should_reduce_batch_size
+
     return isinstance(error, torch.OutOfMemoryError) or should_reduce_batch_size(error)

@@ -8,7 +8,6 @@ import pyarrow as pa
 
 from timelapse.errors import UserError
 from timelapse.files.parquet import REBUILD, read_all, typed, writer
-from timelapse.tasks.expansion import expand
 from timelapse.tasks.spec import TaskSpec, dataset_schema
 
 
@@ -20,6 +19,9 @@ def write_datasets(spec: TaskSpec, seed: int, paths: Mapping[str, Path]) -> None
         seed: of the study.
         paths: per split (train, validation, test) where it goes; other splits are not written.
     """
+    # Here, for it imports pandas, which whoever reads datasets need not.
+    from timelapse.tasks.expansion import expand
+
     schema = dataset_schema(spec.corruption_names)
     with ExitStack() as files:
         writers = {}
