@@ -39,20 +39,20 @@ class Known:
     shape: GraphShape
 
     @property
-    def edges(self) -> Bool[np.ndarray, "edge"]:
+    def edges(self) -> Bool[np.ndarray, " edge"]:
         names = [(source.name, target.name) for source, target in self.shape.edges]
         assert self.truth.edges <= set(names)
         return np.array([edge in self.truth.edges for edge in names])
 
     @property
-    def nodes(self) -> Bool[np.ndarray, "source"]:
+    def nodes(self) -> Bool[np.ndarray, " source"]:
         names = [source.name for source in self.shape.sources]
         assert self.truth.nodes <= set(names)
         return np.array([node in self.truth.nodes for node in names])
 
     def logit_difference(
-        self, prompts: Prompts, ablated: Written, kept: Bool[np.ndarray, "edge"]
-    ) -> Float[torch.Tensor, "batch"]:
+        self, prompts: Prompts, ablated: Written, kept: Bool[np.ndarray, " edge"]
+    ) -> Float[torch.Tensor, " batch"]:
         return ablated_run(self.bridge, self.shape, prompts, ablated, kept.tolist())
 
 
@@ -63,13 +63,13 @@ def known(request: pytest.FixtureRequest, boot: Boot) -> Known:
     return Known(truth, bridge, graph_of(bridge, truth.prompts, CORRUPTION, LOGIT_DIFF))
 
 
-def auc(scores: Float[np.ndarray, "item"], true: Bool[np.ndarray, "item"]) -> float:
+def auc(scores: Float[np.ndarray, " item"], true: Bool[np.ndarray, " item"]) -> float:
     """Share of pairs of a true and a false item in which the true one has the larger |score|."""
     apart = np.abs(scores[true])[:, None] - np.abs(scores[~true])
     return float(((apart > 0) + 0.5 * (apart == 0)).mean())
 
 
-def mean_scores(known: Known, method: str, settings: MethodSettings) -> Float[np.ndarray, "item"]:
+def mean_scores(known: Known, method: str, settings: MethodSettings) -> Float[np.ndarray, " item"]:
     batches = score_batches(
         method, known.bridge, known.shape, known.truth.prompts, CORRUPTION, settings
     )

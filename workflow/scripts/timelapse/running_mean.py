@@ -33,12 +33,12 @@ class RunningMean:
         self.count = total
 
     @property
-    def mean(self) -> Float[Tensor, "quantity"]:
+    def mean(self) -> Float[Tensor, " quantity"]:
         """NaN before the first prompt."""
         return self._mean if self.count else torch.full_like(self._mean, torch.nan)
 
     @property
-    def std_error(self) -> Float[Tensor, "quantity"]:
+    def std_error(self) -> Float[Tensor, " quantity"]:
         """Sample standard deviation over the square root of the count; NaN below two prompts."""
         if self.count < 2:
             return torch.full_like(self._squares, torch.nan)

@@ -65,7 +65,7 @@ def resampling_weights(
 
 
 def bootstrap_interval(
-    samples: Float[np.ndarray, "sample *rest"], bounds: tuple[float, float] = (-np.inf, np.inf)
+    samples: Float[np.ndarray, " sample *rest"], bounds: tuple[float, float] = (-np.inf, np.inf)
 ) -> Interval:
     """The 95 % interval of quantities that were computed in every resample of the prompts.
 

@@ -32,7 +32,7 @@ def small(before: float, after: float) -> bool:
     return abs(after - before) < 1.0
 
 
-def plain(measure: Tally, parts: Bool[Tensor, "part edge"]) -> Bool[Tensor, "edge"]:
+def plain(measure: Tally, parts: Bool[Tensor, "part edge"]) -> Bool[Tensor, " edge"]:
     kept = torch.ones(N_EDGES, dtype=torch.bool)
     (value,) = measure(kept[None])
     for part in parts:

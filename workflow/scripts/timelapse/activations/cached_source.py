@@ -16,7 +16,7 @@ from timelapse.models import hooks
 from timelapse.models.device import FittingBatch
 from timelapse.models.prompts import Prompts
 
-TensorsByName = dict[str, Float[Tensor, "block *rest"]]
+TensorsByName = dict[str, Float[Tensor, " block *rest"]]
 """Activations of a block by their names in the cache."""
 
 
@@ -51,7 +51,7 @@ class CachedSource:
         dtypes: list[torch.dtype] = [self._index.dtype, self._bridge.cfg.dtype]
         return max(dtypes, key=lambda dtype: torch.finfo(dtype).eps)
 
-    def __call__(self, prompts: Prompts) -> dict[str, Float[Tensor, "batch *rest"]]:
+    def __call__(self, prompts: Prompts) -> dict[str, Float[Tensor, " batch *rest"]]:
         """Activations of the clean prompts by hook name, in float32 at least.
 
         Raises:
@@ -135,8 +135,8 @@ def _at_all_positions(need: ActivationSpec) -> ActivationSpec:
 
 
 def _look_up(
-    tensors: Mapping[str, Float[Tensor, "block *rest"]], need: ActivationSpec
-) -> Float[Tensor, "block *selected"] | None:
+    tensors: Mapping[str, Float[Tensor, " block *rest"]], need: ActivationSpec
+) -> Float[Tensor, " block *selected"] | None:
     """The needed activation: itself, or cut out of the activation at all positions."""
     if (exact := tensors.get(tensor_name(need))) is not None:
         return exact

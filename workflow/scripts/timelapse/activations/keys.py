@@ -116,7 +116,7 @@ class BlockIndex:
         device = rounding(self.config.device)
         return block_key(checkpoint, block.tokens, self.config.dtype, self.dtype, device)
 
-    def blocks_of(self, prompts: Prompts) -> Iterator[tuple[Bool[np.ndarray, "batch"], Prompts]]:
+    def blocks_of(self, prompts: Prompts) -> Iterator[tuple[Bool[np.ndarray, " batch"], Prompts]]:
         """The blocks that some prompts lie in.
 
         Yields:

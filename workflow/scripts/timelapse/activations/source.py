@@ -13,7 +13,7 @@ from timelapse.models import hooks
 from timelapse.models.hooks import Recorder, last_logits
 from timelapse.models.prompts import Prompts
 
-Activations = Mapping[str, Float[Tensor, "batch *rest"]]
+Activations = Mapping[str, Float[Tensor, " batch *rest"]]
 """Activations by the bridge's hook name."""
 
 
@@ -83,8 +83,8 @@ class LiveSource:
 
 
 def select_positions(
-    activation: Float[Tensor, "batch *rest"], need: ActivationSpec
-) -> Float[Tensor, "batch *selected"]:
+    activation: Float[Tensor, " batch *rest"], need: ActivationSpec
+) -> Float[Tensor, " batch *selected"]:
     """The positions that are needed of an activation at all positions."""
     if need.where == "all":
         return activation

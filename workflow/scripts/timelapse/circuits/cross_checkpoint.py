@@ -45,7 +45,7 @@ class SourceCircuit:
 
     step: int
     task: str
-    kept: Bool[np.ndarray, "edge"]
+    kept: Bool[np.ndarray, " edge"]
 
 
 @dataclass(frozen=True)
@@ -208,7 +208,7 @@ def recovered(
     return bootstrap_interval(recovery.of(np.stack(values)))
 
 
-def comparison_rows(**columns: Sequence[object] | Float[np.ndarray, "row"]) -> pa.Table:
+def comparison_rows(**columns: Sequence[object] | Float[np.ndarray, " row"]) -> pa.Table:
     """`tables.COMPARISON` from its columns; NaN becomes null."""
     return pa.table(
         [pa.array(columns[field.name], field.type, from_pandas=True) for field in COMPARISON],

@@ -33,7 +33,7 @@ class EdgeSamples:
     row_groups: Mapping[int, Sequence[int]]
     method: str
     n_edges: int
-    examples: Int[np.ndarray, "example"]
+    examples: Int[np.ndarray, " example"]
 
     @classmethod
     def open(cls, paths: Iterable[str | Path], method: str, n_edges: int) -> "EdgeSamples":
@@ -94,7 +94,7 @@ class EdgeSamples:
 
     def _read_step(
         self, step: int
-    ) -> tuple[Int[np.ndarray, "example"], Float[np.ndarray, "example edge"]]:
+    ) -> tuple[Int[np.ndarray, " example"], Float[np.ndarray, "example edge"]]:
         path = self.files[step]
         table = read_row_groups(path, EDGE_SAMPLES, self.row_groups[step])
         table = table.filter(pc.equal(table["step"], step))

@@ -30,9 +30,9 @@ class ExportedCircuit:
     """
 
     shape: GraphShape
-    scores: Float[np.ndarray, "edge"]
-    by_corruption: Mapping[str, Float[np.ndarray, "edge"]]
-    kept: Bool[np.ndarray, "edge"]
+    scores: Float[np.ndarray, " edge"]
+    by_corruption: Mapping[str, Float[np.ndarray, " edge"]]
+    kept: Bool[np.ndarray, " edge"]
 
     @classmethod
     def strongest(cls, scored: ScoredEdges, step: int, method: str, n: int) -> "ExportedCircuit":

@@ -48,7 +48,7 @@ _Circuits = Bool[np.ndarray, "circuit edge"]
 def faithfulness(
     evaluator: CircuitEvaluator,
     method: str,
-    scores: Float[np.ndarray, "edge"],
+    scores: Float[np.ndarray, " edge"],
     seed: int = 0,
 ) -> dict[str, pa.Table]:
     """Evaluate the circuits that scores of edges make.
@@ -125,7 +125,7 @@ def faithfulness(
 
 
 def _circuits(
-    scores: Float[np.ndarray, "edge"], shape: GraphShape, sizes: Sequence[int], how: Selection
+    scores: Float[np.ndarray, " edge"], shape: GraphShape, sizes: Sequence[int], how: Selection
 ) -> _Circuits:
     """The pruned circuit of every size; that of all edges is the graph."""
     everything = np.ones(len(scores), dtype=bool)
@@ -151,7 +151,7 @@ def _minimality(
     return bootstrap_interval(changes.min(-1), bounds=(0, np.inf))
 
 
-def _without_each_node(circuit: Bool[np.ndarray, "edge"], shape: GraphShape) -> _Circuits:
+def _without_each_node(circuit: Bool[np.ndarray, " edge"], shape: GraphShape) -> _Circuits:
     """The circuit without the edges out of a node, for every head and MLP in it.
 
     What led to that node alone is pruned with it.

@@ -160,7 +160,7 @@ def shape_of(names: Iterable[str]) -> GraphShape:
     return GraphShape(layers, heads, kv_heads or heads)
 
 
-def edge_numbers(edges: pa.Table, shape: GraphShape) -> Int[np.ndarray, "row"]:
+def edge_numbers(edges: pa.Table, shape: GraphShape) -> Int[np.ndarray, " row"]:
     """The place of every row's edge in the order of `GraphShape.edges`.
 
     Args:
@@ -185,7 +185,7 @@ def edge_numbers(edges: pa.Table, shape: GraphShape) -> Int[np.ndarray, "row"]:
 
 def _codes(
     column: pa.ChunkedArray, names: list[str]
-) -> tuple[Int[np.ndarray, "row"], pa.StringArray]:
+) -> tuple[Int[np.ndarray, " row"], pa.StringArray]:
     """The place of every row's name among `names`, -1 if it is not there; and the rows' names."""
     places = {name: place for place, name in enumerate(names)}
     strings = column.cast(pa.string()).combine_chunks()

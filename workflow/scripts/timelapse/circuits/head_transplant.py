@@ -98,7 +98,7 @@ def _measured(
 
 def _run(
     bridge: TransformerBridge, shape: GraphShape, prompts: Prompts, metric: Metric
-) -> tuple[Recorder, Float[Tensor, "batch"]]:
+) -> tuple[Recorder, Float[Tensor, " batch"]]:
     recorder = Recorder()
     names = map(hooks.z, range(shape.n_layers))
     with bridge.hooks(fwd_hooks=[recorder.keep(name) for name in names]):

@@ -97,20 +97,20 @@ class Wiring:
         return tuple(stages)
 
     @cached_property
-    def source(self) -> Int[np.ndarray, "edge"]:
+    def source(self) -> Int[np.ndarray, " edge"]:
         """The place of each edge's source among `GraphShape.sources`."""
         return np.concatenate(
             [np.tile(np.arange(stage.n_sources), stage.n_targets) for stage in self.stages]
         )
 
     @cached_property
-    def target(self) -> Int[np.ndarray, "edge"]:
+    def target(self) -> Int[np.ndarray, " edge"]:
         """The place of each edge's target among `GraphShape.targets`."""
         widths = [self.shape.n_upstream(target) for target in self.shape.targets]
         return np.repeat(np.arange(len(widths)), widths)
 
     @cached_property
-    def by_name(self) -> Int[np.ndarray, "edge"]:
+    def by_name(self) -> Int[np.ndarray, " edge"]:
         """The edges in the order of the names of their sources, then of their targets."""
         names = [(source.name, target.name) for source, target in self.shape.edges]
         return np.array(sorted(range(len(names)), key=names.__getitem__))

@@ -21,7 +21,7 @@ from timelapse.tables import EDGES
 Key = tuple[int, str, str]
 """Step, corruption and method."""
 
-_ByKey = dict[Key, Float[np.ndarray, "edge"]]
+_ByKey = dict[Key, Float[np.ndarray, " edge"]]
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class ScoredEdges:
 
     shape: GraphShape
     files: Mapping[int, Path]
-    means: Mapping[Key, Float[np.ndarray, "edge"]]
-    errors: Mapping[Key, Float[np.ndarray, "edge"]]
+    means: Mapping[Key, Float[np.ndarray, " edge"]]
+    errors: Mapping[Key, Float[np.ndarray, " edge"]]
 
     @classmethod
     def read(cls, paths: Iterable[str | Path]) -> "ScoredEdges":
@@ -108,7 +108,7 @@ class ScoredEdges:
         """In the order of the tables."""
         return tuple(dict.fromkeys(method for _, _, method in self.means))
 
-    def scores(self, step: int, corruption: str, method: str) -> Float[np.ndarray, "edge"]:
+    def scores(self, step: int, corruption: str, method: str) -> Float[np.ndarray, " edge"]:
         """Mean scores over prompts.
 
         Raises:
@@ -116,21 +116,21 @@ class ScoredEdges:
         """
         return self._at(self.means, step, corruption, method)
 
-    def std_errors(self, step: int, corruption: str, method: str) -> Float[np.ndarray, "edge"]:
+    def std_errors(self, step: int, corruption: str, method: str) -> Float[np.ndarray, " edge"]:
         """Standard errors of `scores`; raises as it does."""
         return self._at(self.errors, step, corruption, method)
 
-    def pooled(self, step: int, method: str) -> Float[np.ndarray, "edge"]:
+    def pooled(self, step: int, method: str) -> Float[np.ndarray, " edge"]:
         """The mean of the scores over all corruptions; raises as `scores` does."""
         return np.mean([self.scores(step, name, method) for name in self.corruptions], axis=0)
 
     def _at(
         self,
-        values: Mapping[Key, Float[np.ndarray, "edge"]],
+        values: Mapping[Key, Float[np.ndarray, " edge"]],
         step: int,
         corruption: str,
         method: str,
-    ) -> Float[np.ndarray, "edge"]:
+    ) -> Float[np.ndarray, " edge"]:
         found = values.get((step, corruption, method))
         if found is not None:
             return found
@@ -153,7 +153,7 @@ def _shape(table: pa.Table) -> GraphShape:
     return shape if pc.any(beside).as_py() else replace(shape, parallel=True)
 
 
-def _groups(table: pa.Table) -> Iterable[tuple[Key, Int[np.ndarray, "row"]]]:
+def _groups(table: pa.Table) -> Iterable[tuple[Key, Int[np.ndarray, " row"]]]:
     """The rows of every step, corruption and method."""
     names = ("step", "corruption", "method")
     columns = [table[name].combine_chunks().dictionary_encode() for name in names]
@@ -169,12 +169,12 @@ def _groups(table: pa.Table) -> Iterable[tuple[Key, Int[np.ndarray, "row"]]]:
 
 
 def _in_order(
-    values: Float[np.ndarray, "row"],
-    edge: Int[np.ndarray, "row"],
+    values: Float[np.ndarray, " row"],
+    edge: Int[np.ndarray, " row"],
     shape: GraphShape,
     path: Path,
     key: Key,
-) -> Float[np.ndarray, "edge"]:
+) -> Float[np.ndarray, " edge"]:
     counts = np.bincount(edge, minlength=len(shape.edges))
     if (counts != 1).any():
         first = int((counts != 1).argmax())

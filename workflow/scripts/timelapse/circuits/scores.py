@@ -32,7 +32,7 @@ class PromptScores:
             The parts sum to `scores`.
     """
 
-    rows: Int[np.ndarray, "batch"]
+    rows: Int[np.ndarray, " batch"]
     scores: Float[Tensor, "edge batch"]
     by_position: Mapping[str, Float[Tensor, "edge batch"]] = field(default_factory=dict)
 
@@ -91,7 +91,7 @@ class ScoresByPrompt:
     """Collects the scores of one method and one corruption prompt by prompt."""
 
     def __init__(self) -> None:
-        self._rows: list[Int[np.ndarray, batch]] = []
+        self._rows: list[Int[np.ndarray, " batch"]] = []
         self._scores: list[Float[np.ndarray, "batch edge"]] = []
 
     def add(self, batch: PromptScores) -> None:

@@ -28,8 +28,8 @@ class Recovery:
 
     def __init__(
         self,
-        clean: Float[np.ndarray, "prompt"],
-        ablated: Float[np.ndarray, "prompt"],
+        clean: Float[np.ndarray, " prompt"],
+        ablated: Float[np.ndarray, " prompt"],
         random: np.random.Generator,
         resamples: int = RESAMPLES,
     ) -> None:
@@ -44,7 +44,7 @@ class Recovery:
 
     def of(
         self, circuits: Float[np.ndarray, "*circuit prompt"]
-    ) -> Float[np.ndarray, "sample *circuit"]:
+    ) -> Float[np.ndarray, " sample *circuit"]:
         """The share that each circuit recovers; NaN where the whole model recovers nothing.
 
         Args:
@@ -101,7 +101,7 @@ class Curve:
                 found.update(int(size) for size in steps.round() if low < size < high)
         return sorted(found)
 
-    def smallest(self, threshold: float, weights: Float[np.ndarray, "edge"]) -> Interval:
+    def smallest(self, threshold: float, weights: Float[np.ndarray, " edge"]) -> Interval:
         """The summed weight of the smallest circuit that reaches a threshold; NaN if none does."""
         summed = np.append(self.circuits @ weights, np.nan)
         sizes = summed[first_reaching(self.shares, threshold)]
@@ -126,7 +126,7 @@ def sizes_at(fractions: Sequence[float], n_edges: int) -> list[int]:
     return [max(1, round(fraction * n_edges)) for fraction in fractions]
 
 
-def widths(shape: GraphShape, d_model: int, d_head: int) -> Float[np.ndarray, "edge"]:
+def widths(shape: GraphShape, d_model: int, d_head: int) -> Float[np.ndarray, " edge"]:
     """How much every edge can carry for a position, as a share of the residual stream's width.
 
     A head writes `d_head` numbers and reads as many at each of its ports; all other ends are as

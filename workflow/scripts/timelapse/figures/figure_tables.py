@@ -117,10 +117,10 @@ class Pivot:
         error: their standard errors; nan where there is none.
     """
 
-    steps: Int[np.ndarray, "step"]
+    steps: Int[np.ndarray, " step"]
     labels: tuple[tuple[Label, ...], ...]
-    value: Float[np.ndarray, "step *axes"]
-    error: Float[np.ndarray, "step *axes"]
+    value: Float[np.ndarray, " step *axes"]
+    error: Float[np.ndarray, " step *axes"]
 
 
 def pivot(
@@ -164,7 +164,7 @@ def pivot(
     return Pivot(np.array(labels[0]), labels[1:], *grids)
 
 
-def _axis(column: pa.ChunkedArray) -> tuple[tuple[Label, ...], Int[np.ndarray, "row"]]:
+def _axis(column: pa.ChunkedArray) -> tuple[tuple[Label, ...], Int[np.ndarray, " row"]]:
     if pa.types.is_dictionary(column.type):
         column = column.cast(column.type.value_type)
     encoded = column.combine_chunks().dictionary_encode()

@@ -24,10 +24,10 @@ TIMELINE = 2.6
 class WinRateSeries:
     """Win rates of one run on one task: fractions with their Wilson 95 % interval."""
 
-    steps: Int[np.ndarray, "step"]
-    rate: Float[np.ndarray, "step"]
-    low: Float[np.ndarray, "step"]
-    high: Float[np.ndarray, "step"]
+    steps: Int[np.ndarray, " step"]
+    rate: Float[np.ndarray, " step"]
+    low: Float[np.ndarray, " step"]
+    high: Float[np.ndarray, " step"]
 
     @classmethod
     def of(cls, table: pa.Table) -> "WinRateSeries":

@@ -72,9 +72,9 @@ class Metric:
     def value(
         self,
         logits: Float[Tensor, "batch vocabulary"],
-        answer: Int[Tensor, "batch"],
+        answer: Int[Tensor, " batch"],
         foils: Int[Tensor, "batch foil"],
-    ) -> Float[Tensor, "batch"]:
+    ) -> Float[Tensor, " batch"]:
         """The metric from logits at the last position.
 
         Args:
@@ -90,7 +90,7 @@ class Metric:
     def direction(
         self,
         bridge: TransformerBridge,
-        answer: Int[Tensor, "batch"],
+        answer: Int[Tensor, " batch"],
         foils: Int[Tensor, "batch foil"],
     ) -> Float[Tensor, "batch d_model"]:
         """The direction whose product with the final normed residual is the metric, less `offset`.
@@ -106,9 +106,9 @@ class Metric:
     def offset(
         self,
         bridge: TransformerBridge,
-        answer: Int[Tensor, "batch"],
+        answer: Int[Tensor, " batch"],
         foils: Int[Tensor, "batch foil"],
-    ) -> Float[Tensor, "batch"]:
+    ) -> Float[Tensor, " batch"]:
         """What the unembedding's bias adds to the metric, in float32 at least.
 
         Raises:
@@ -120,8 +120,8 @@ class Metric:
         self,
         normed: Float[Tensor, "*cell batch d_model"],
         unembedding: Float[Tensor, "vocabulary d_model"],
-        bias: Float[Tensor, "vocabulary"],
-        answer: Int[Tensor, "batch"],
+        bias: Float[Tensor, " vocabulary"],
+        answer: Int[Tensor, " batch"],
         foils: Int[Tensor, "batch foil"],
     ) -> Float[Tensor, "*cell batch"]:
         """The metric from the final normed residual; a linear one without computing any logits.
@@ -155,9 +155,9 @@ class Metric:
         self,
         bridge: TransformerBridge,
         stream: Float[Tensor, "batch d_model"],
-        answer: Int[Tensor, "batch"],
+        answer: Int[Tensor, " batch"],
         foils: Int[Tensor, "batch foil"],
-    ) -> Float[Tensor, "batch"]:
+    ) -> Float[Tensor, " batch"]:
         """The metric from the residual stream after the last block, at the last position.
 
         See `value_of_normed`.
@@ -168,10 +168,10 @@ class Metric:
 
     def _linear(
         self,
-        table: Float[Tensor, "vocabulary *rest"],
-        answer: Int[Tensor, "batch"],
+        table: Float[Tensor, " vocabulary *rest"],
+        answer: Int[Tensor, " batch"],
         foils: Int[Tensor, "batch foil"],
-    ) -> Float[Tensor, "batch *rest"]:
+    ) -> Float[Tensor, " batch *rest"]:
         self.check_linear("a decomposition")
         return _function(str(self.linear_function))(table, answer, foils)
 
@@ -210,19 +210,19 @@ DEFAULT_METRIC = LOGIT_DIFF.name
 
 def logit_difference(
     logits: Float[Tensor, "batch vocabulary"],
-    answer: Int[Tensor, "batch"],
+    answer: Int[Tensor, " batch"],
     foils: Int[Tensor, "batch foil"],
-) -> Float[Tensor, "batch"]:
+) -> Float[Tensor, " batch"]:
     """logit(answer) minus the mean of logit(foils), in float32 at least."""
     logits = _widened(logits)
     return (logits.gather(1, answer[:, None]) - logits.gather(1, foils).mean(1, keepdim=True))[:, 0]
 
 
 def answer_minus_foils(
-    table: Float[Tensor, "vocabulary *rest"],
-    answer: Int[Tensor, "batch"],
+    table: Float[Tensor, " vocabulary *rest"],
+    answer: Int[Tensor, " batch"],
     foils: Int[Tensor, "batch foil"],
-) -> Float[Tensor, "batch *rest"]:
+) -> Float[Tensor, " batch *rest"]:
     """The answer's row of a table minus the mean of the foils' rows, in float32 at least.
 
     The linear map of the logit difference: of the unembedding it is the metric's direction.
@@ -232,9 +232,9 @@ def answer_minus_foils(
 
 def probability_difference(
     logits: Float[Tensor, "batch vocabulary"],
-    answer: Int[Tensor, "batch"],
+    answer: Int[Tensor, " batch"],
     foils: Int[Tensor, "batch foil"],
-) -> Float[Tensor, "batch"]:
+) -> Float[Tensor, " batch"]:
     """P(answer) minus the sum of P(foils), between -1 and 1, in float32 at least.
 
     As in Hanna, Liu & Variengien 2023, "How does GPT-2 compute greater-than?", for the set of the

@@ -24,8 +24,8 @@ class Norm:
         eps: what is added to the mean square before the root.
     """
 
-    weight: Float[Tensor, "d_model"]
-    bias: Float[Tensor, "d_model"] | None
+    weight: Float[Tensor, " d_model"]
+    bias: Float[Tensor, " d_model"] | None
     centred: bool
     eps: float
 

@@ -33,12 +33,12 @@ class Prompts:
         positions: index of the last token of each labelled position.
     """
 
-    rows: Int[np.ndarray, "batch"]
+    rows: Int[np.ndarray, " batch"]
     tokens: Int[Tensor, "batch position"]
-    answer: Int[Tensor, "batch"]
+    answer: Int[Tensor, " batch"]
     foils: Int[Tensor, "batch foil"]
     corrupted: dict[str, Int[Tensor, "batch position"]]
-    positions: dict[str, Int[Tensor, "batch"]]
+    positions: dict[str, Int[Tensor, " batch"]]
 
     def __len__(self) -> int:
         return len(self.answer)

@@ -183,7 +183,7 @@ def _outputs(config: TransformerBridgeConfig) -> list[str]:
 
 def readout_constant(
     bridge: TransformerBridge, prompts: Prompts, metric: Metric = LOGIT_DIFF
-) -> Float[Tensor, "batch"]:
+) -> Float[Tensor, " batch"]:
     """What the biases of the final norm and the unembedding add to a linear metric, per prompt."""
     dtype = torch.promote_types(bridge.W_U.dtype, torch.float32)
     constant = metric.offset(bridge, prompts.answer, prompts.foils)
@@ -196,7 +196,7 @@ def readout_constant(
 def _heads(
     bridge: TransformerBridge,
     layer: int,
-    last: Mapping[str, Float[Tensor, "batch *rest"]],
+    last: Mapping[str, Float[Tensor, " batch *rest"]],
     direction: Float[Tensor, "batch d_model"],
 ) -> Float[Tensor, "head_or_bias batch"]:
     """The contributions of a layer's heads, then that of its output bias."""

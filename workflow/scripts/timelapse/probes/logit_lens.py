@@ -134,7 +134,7 @@ def _of_answer_and_foils(
     logits: Float[Tensor, "batch vocabulary"],
     probability: Float[Tensor, "batch vocabulary"],
     prompts: Prompts,
-) -> list[Float[Tensor, "batch"]]:
+) -> list[Float[Tensor, " batch"]]:
     """In the order of `TOKENS` and, within, `MEASURES`."""
     values = []
     for tokens in (prompts.answer[:, None], prompts.foils):

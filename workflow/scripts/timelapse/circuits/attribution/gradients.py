@@ -45,7 +45,7 @@ class TargetGradients(Protocol):
         """Add the gradients of one pass."""
 
     def at_inputs(
-        self, rows: slice, out: Float[Tensor, "number"]
+        self, rows: slice, out: Float[Tensor, " number"]
     ) -> Float[Tensor, "target some last_position d_model"]:
         """The sums for some prompts at the targets' inputs, perhaps at the beginning of `out`."""
 
@@ -121,7 +121,7 @@ class AttentionGradients:
         self._summed = found if self._summed is None else self._summed.add_(found)
 
     def at_inputs(
-        self, rows: slice, out: Float[Tensor, "number"]
+        self, rows: slice, out: Float[Tensor, " number"]
     ) -> Float[Tensor, "target some position d_model"]:
         assert self._summed is not None and self._projections is not None
         summed, weight = self._summed[rows], self._projections.weight
@@ -166,7 +166,7 @@ class StreamGradients:
         self._summed = found if self._summed is None else self._summed + found
 
     def at_inputs(
-        self, rows: slice, out: Float[Tensor, "number"]
+        self, rows: slice, out: Float[Tensor, " number"]
     ) -> Float[Tensor, "1 some last_position d_model"]:
         assert self._summed is not None
         return self._summed[None, rows]

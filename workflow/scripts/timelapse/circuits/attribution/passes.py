@@ -26,7 +26,7 @@ class Pass:
     """
 
     recorded: Recorder
-    values: Float[Tensor, "batch"]
+    values: Float[Tensor, " batch"]
 
     @property
     def dtype(self) -> torch.dtype:

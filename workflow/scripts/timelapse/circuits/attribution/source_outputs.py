@@ -29,7 +29,7 @@ def output_differences(
     clean: Pass,
     corrupted: Pass,
     rows: slice = slice(None),
-    out: Float[Tensor, "number"] | None = None,
+    out: Float[Tensor, " number"] | None = None,
 ) -> Float[Tensor, "source some position d_model"]:
     """Corrupted minus clean output of `shape.sources`, in their order, for some prompts.
 

@@ -76,7 +76,7 @@ def head_table(
 
 
 def head_labels(
-    scores: Float[np.ndarray, "resample step head"], effects: Float[np.ndarray, "step"]
+    scores: Float[np.ndarray, "resample step head"], effects: Float[np.ndarray, " step"]
 ) -> Int[np.ndarray, "step head"]:
     """The place among `LABELS` of every head's label.
 

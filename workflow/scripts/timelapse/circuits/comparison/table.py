@@ -184,5 +184,5 @@ def _table(columns: Mapping[str, object]) -> pa.Table:
     return pa.table(arrays, schema=COMPARISON)
 
 
-def _column(nulls: list[dict[str, float]], name: str) -> Float[np.ndarray, "step"]:
+def _column(nulls: list[dict[str, float]], name: str) -> Float[np.ndarray, " step"]:
     return np.array([null[name] for null in nulls])

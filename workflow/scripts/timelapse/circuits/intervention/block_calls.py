@@ -160,7 +160,7 @@ class Projection:
     def __call__(
         self,
         streams: Float[Tensor, "read *batch d_model"],
-        targets: Int[Tensor, "read"],
+        targets: Int[Tensor, " read"],
     ) -> Float[Tensor, "read *batch d_head"]:
         """Project every stream by the projection of its target."""
         weight = self.weight[targets]

@@ -47,7 +47,7 @@ class CircuitEvaluator:
         metric: Metric,
         ablation: AblationKind = "resample",
         batch: int = 100,
-        clean: Float[np.ndarray, "prompt"] | None = None,
+        clean: Float[np.ndarray, " prompt"] | None = None,
     ) -> None:
         self.bridge, self.shape, self.prompts, self.metric = bridge, shape, prompts, metric
         self.corruption, self._ablation, self._batch = corruption, ablation, batch
@@ -61,7 +61,7 @@ class CircuitEvaluator:
         return max(1, self._batch // longest)
 
     @cached_property
-    def clean(self) -> Float[np.ndarray, "prompt"]:
+    def clean(self) -> Float[np.ndarray, " prompt"]:
         """The metric of the model as it is; prompts bucket by bucket, float64."""
         if self._clean is not None:
             return self._clean
@@ -124,7 +124,7 @@ class CircuitEvaluator:
 @torch.no_grad()
 def clean_values(
     bridge: TransformerBridge, prompts: Sequence[Prompts], metric: Metric, batch: int
-) -> Float[np.ndarray, "prompt"]:
+) -> Float[np.ndarray, " prompt"]:
     """The metric of clean prompts in the model as it is.
 
     Returns:
@@ -170,7 +170,7 @@ def exact(
 
 
 def without_one_each(
-    circuit: Bool[Tensor, "edge"], edges: Int[Tensor, "some_edge"]
+    circuit: Bool[Tensor, " edge"], edges: Int[Tensor, " some_edge"]
 ) -> Iterator[Bool[Tensor, "some edge"]]:
     """A circuit without one of its edges, for each of some edges in their order, some at a time."""
     for some in edges.split(_CIRCUITS):

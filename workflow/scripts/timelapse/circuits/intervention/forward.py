@@ -261,8 +261,8 @@ class _Pass:
         self._outputs[:, :, positions].index_copy_(0, self._indices(plan.slot), written)
 
     def _taken(
-        self, outputs: Float[Tensor, "slot *rest"], slots: Int[np.ndarray, "some_slot"]
-    ) -> Float[Tensor, "some_slot *rest"]:
+        self, outputs: Float[Tensor, " slot *rest"], slots: Int[np.ndarray, " some_slot"]
+    ) -> Float[Tensor, " some_slot *rest"]:
         """Some of the outputs; a view if they stand one after the other."""
         if (np.diff(slots) == 1).all():
             return outputs[int(slots[0]) : int(slots[-1]) + 1]

@@ -31,7 +31,7 @@ class OneCircuitsReads:
     """
 
     reads: slice
-    slots: Int[np.ndarray, "slot"]
+    slots: Int[np.ndarray, " slot"]
     kept: Float[np.ndarray, "read slot"]
 
 
@@ -44,7 +44,7 @@ class Reads:
         parts: all of them, circuit by circuit.
     """
 
-    target: Int[np.ndarray, "read"]
+    target: Int[np.ndarray, " read"]
     parts: tuple[OneCircuitsReads, ...]
 
     def __len__(self) -> int:
@@ -75,9 +75,9 @@ class AttentionPlan:
     query_of: Int[np.ndarray, "row head"]
     key_of: Int[np.ndarray, "row kv_head"]
     value_of: Int[np.ndarray, "row kv_head"]
-    row: Int[np.ndarray, "output"]
-    head: Int[np.ndarray, "output"]
-    slot: Int[np.ndarray, "output"]
+    row: Int[np.ndarray, " output"]
+    head: Int[np.ndarray, " output"]
+    slot: Int[np.ndarray, " output"]
 
     @property
     def n_rows(self) -> int:
@@ -95,7 +95,7 @@ class MlpPlan:
     """
 
     reads: Reads
-    slot: Int[np.ndarray, "read"]
+    slot: Int[np.ndarray, " read"]
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ class Plan:
     attention: tuple[AttentionPlan, ...]
     mlp: tuple[MlpPlan, ...]
     logits: Reads
-    logits_of: Int[np.ndarray, "circuit"]
+    logits_of: Int[np.ndarray, " circuit"]
 
     @property
     def most_reads(self) -> int:
@@ -251,8 +251,8 @@ class _Planner:
 
 
 def _first_equal(
-    codes: np.ndarray, needed: Bool[np.ndarray, "circuit"]
-) -> Int[np.ndarray, "circuit"]:
+    codes: np.ndarray, needed: Bool[np.ndarray, " circuit"]
+) -> Int[np.ndarray, " circuit"]:
     """The first of the needed circuits that has the same row; -1 for those that are not needed."""
     found = np.full(len(codes), _UNUSED)
     rows = np.flatnonzero(needed)

@@ -47,7 +47,7 @@ def acdc(
 @torch.no_grad()
 def acdc_circuit(
     evaluator: CircuitEvaluator, shape: GraphShape, threshold: float
-) -> Bool[Tensor, "edge"]:
+) -> Bool[Tensor, " edge"]:
     """The edges that ACDC keeps.
 
     An edge into a target from which no kept edge leads on to the logits changes nothing: it goes

@@ -27,7 +27,7 @@ class MeasuredCircuit:
         value: its mean metric.
     """
 
-    kept: Bool[Tensor, "edge"]
+    kept: Bool[Tensor, " edge"]
     value: float
 
 
@@ -77,7 +77,7 @@ class PartRemover:
 
 @torch.no_grad()
 def effects_within(
-    evaluator: CircuitEvaluator, kept: Bool[Tensor, "edge"]
+    evaluator: CircuitEvaluator, kept: Bool[Tensor, " edge"]
 ) -> Iterator[PromptScores]:
     """The effect of every edge of a circuit on every prompt; 0 for the edges outside it.
 

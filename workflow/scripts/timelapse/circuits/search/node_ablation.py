@@ -49,7 +49,7 @@ def node_ablation(
 @torch.no_grad()
 def surviving_nodes(
     evaluator: CircuitEvaluator, shape: GraphShape, keep: float
-) -> Bool[Tensor, "source"]:
+) -> Bool[Tensor, " source"]:
     """Which of `GraphShape.sources` are left; the input always is.
 
     The sweeps end when one of them drops nothing: all nodes that are left were then judged within
@@ -94,7 +94,7 @@ def surviving_nodes(
     return survives
 
 
-def edges_between(shape: GraphShape, nodes: Bool[Tensor, "source"]) -> Bool[Tensor, "edge"]:
+def edges_between(shape: GraphShape, nodes: Bool[Tensor, " source"]) -> Bool[Tensor, " edge"]:
     """The edges from these nodes into them and into the logits.
 
     A shared key or value is theirs if one of the heads that read through it is.

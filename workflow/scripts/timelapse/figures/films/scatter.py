@@ -239,16 +239,16 @@ class HeadPoints:
             taken.append(np.stack([centre, half]))
 
 
-def _offset(side: tuple[int, int], half: Float[np.ndarray, "axis"]) -> Float[np.ndarray, "axis"]:
+def _offset(side: tuple[int, int], half: Float[np.ndarray, " axis"]) -> Float[np.ndarray, " axis"]:
     return np.array(side) * (half + 3.0)
 
 
 def _covered(
-    centre: Float[np.ndarray, "axis"],
-    half: Float[np.ndarray, "axis"],
+    centre: Float[np.ndarray, " axis"],
+    half: Float[np.ndarray, " axis"],
     dots: Float[np.ndarray, "head axis"],
     taken: list[np.ndarray],
-    frame: Float[np.ndarray, "end"],
+    frame: Float[np.ndarray, " end"],
 ) -> float:
     """How much a name there would cover; names count most, the edge of the axes above all."""
     over_dots = (np.abs(dots - centre) < half + 2.0).all(1).sum()

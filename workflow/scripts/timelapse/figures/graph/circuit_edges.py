@@ -175,7 +175,10 @@ def corruption_words(corruption: str) -> str:
 
 
 def _edges(
-    scores: EdgeScores, step: int, corruption: int, parts: Mapping[Change, Bool[np.ndarray, "edge"]]
+    scores: EdgeScores,
+    step: int,
+    corruption: int,
+    parts: Mapping[Change, Bool[np.ndarray, " edge"]],
 ) -> tuple[ShownEdge, ...]:
     """The edges of some parts, the strongest first; those lost by what they were at first."""
     at = step, corruption

@@ -176,7 +176,7 @@ class EdgeCurves:
         points[..., 1] = [y0, y0 + 0.35 * rise, y1 - 0.35 * rise, y1]
         return points
 
-    def _crossed(self, points: Float[np.ndarray, "bow 4 2"]) -> Float[np.ndarray, "bow"]:
+    def _crossed(self, points: Float[np.ndarray, "bow 4 2"]) -> Float[np.ndarray, " bow"]:
         """How many samples of each curve lie in a node's box; those off the panel count tenfold."""
         along = _BERNSTEIN @ points
         left, right = self.layout.across
@@ -184,5 +184,5 @@ class EdgeCurves:
         return self.layout.covered(along, _AIR).sum(axis=1) + 10.0 * beyond.sum(axis=1)
 
 
-def _cost(bows: Float[np.ndarray, "bow end"]) -> Float[np.ndarray, "bow"]:
+def _cost(bows: Float[np.ndarray, "bow end"]) -> Float[np.ndarray, " bow"]:
     return _BOW_COST * np.abs(bows).sum(axis=1) + _BOW_COST * np.abs(np.diff(bows)).sum(axis=1)

@@ -20,10 +20,10 @@ class ComparisonSeries:
     """
 
     steps: tuple[int, ...]
-    value: Float[np.ndarray, "step"]
-    low: Float[np.ndarray, "step"]
-    high: Float[np.ndarray, "step"]
-    null: Float[np.ndarray, "step"]
+    value: Float[np.ndarray, " step"]
+    low: Float[np.ndarray, " step"]
+    high: Float[np.ndarray, " step"]
+    null: Float[np.ndarray, " step"]
 
 
 @dataclass(frozen=True)

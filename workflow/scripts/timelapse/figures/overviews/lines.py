@@ -19,7 +19,7 @@ ASIDE, LEADS = 0.2, 0.4
 """Inches from axes to words; and by how many heights of letters words are moved to get a leader."""
 
 
-Steps = Sequence[int] | Int[np.ndarray, "step"]
+Steps = Sequence[int] | Int[np.ndarray, " step"]
 
 
 class End(NamedTuple):
@@ -49,8 +49,8 @@ def step_axes(
 def draw_band(
     axes: Axes,
     steps: Steps,
-    low: Float[np.ndarray, "step"],
-    high: Float[np.ndarray, "step"],
+    low: Float[np.ndarray, " step"],
+    high: Float[np.ndarray, " step"],
     color: str,
 ) -> None:
     """The 95 % intervals around a line."""
@@ -60,7 +60,7 @@ def draw_band(
 def draw_line(
     axes: Axes,
     steps: Steps,
-    value: Float[np.ndarray, "step"],
+    value: Float[np.ndarray, " step"],
     color: str,
     width: float = 2.2,
     dashes: style.Dashes = "-",
@@ -81,7 +81,7 @@ def draw_line(
 
 
 def draw_null(
-    axes: Axes, steps: Steps, null: Float[np.ndarray, "step"], color: str = style.MUTED
+    axes: Axes, steps: Steps, null: Float[np.ndarray, " step"], color: str = style.MUTED
 ) -> None:
     """What halves of the same checkpoint's prompts give, where that is known."""
     axes.plot(steps, null, color=color, linewidth=1.4, linestyle=":", zorder=2)
@@ -116,7 +116,7 @@ def name_ends(axes: Axes, ends: Sequence[End], size: float = style.TICK) -> None
             axes.figure.add_artist(leader)
 
 
-def _up(axes: Axes, values: Float[np.ndarray, "end"]) -> Float[np.ndarray, "end"]:
+def _up(axes: Axes, values: Float[np.ndarray, " end"]) -> Float[np.ndarray, " end"]:
     """Values as parts of the way up the axes."""
     pixels = axes.transData.transform(np.column_stack([np.zeros_like(values), values]))
     return np.clip(axes.transAxes.inverted().transform(pixels)[:, 1], 0.0, 1.0)
@@ -127,7 +127,7 @@ def room_for(words: Sequence[str], size: float = style.TICK) -> float:
     return 0.4 + max(map(len, words)) * style.EMS_PER_CHARACTER * size / 72
 
 
-def apart(places: Float[np.ndarray, "end"], gap: float) -> Float[np.ndarray, "end"]:
+def apart(places: Float[np.ndarray, " end"], gap: float) -> Float[np.ndarray, " end"]:
     """Move labels at least `gap` away from each other, as little as possible, between 0 and 1.
 
     In rising order the places less `gap` for each label below are to rise as well: an isotonic

@@ -88,7 +88,7 @@ def _of_layer(
     layer: int,
     read: Activations,
     mentions: Bool[Tensor, "batch position"],
-    answer: Int[Tensor, "batch"],
+    answer: Int[Tensor, " batch"],
 ) -> Float[Tensor, "role head batch"]:
     """The scores of a layer's heads; without meaning where there is no mention."""
     attention = read[hooks.pattern(layer)][:, :, -1].float()
@@ -108,7 +108,7 @@ def _of_layer(
 def _writes(
     bridge: TransformerBridge,
     written: Float[Tensor, "vector d_model"],
-    answer: Int[Tensor, "vector"],
+    answer: Int[Tensor, " vector"],
 ) -> Bool[Tensor, "role vector"]:
     """Whether the answer is among the largest logits of a vector, and of its opposite.
 

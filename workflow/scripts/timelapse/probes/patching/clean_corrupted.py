@@ -36,9 +36,9 @@ class PairedRuns:
     metric: Metric
     clean: Recorder
     corrupted: Recorder
-    clean_value: Float[Tensor, "batch"]
-    corrupted_value: Float[Tensor, "batch"]
-    first: Int[Tensor, "batch"]
+    clean_value: Float[Tensor, " batch"]
+    corrupted_value: Float[Tensor, " batch"]
+    first: Int[Tensor, " batch"]
 
     @property
     def start(self) -> int:
@@ -116,7 +116,7 @@ def _run(
     tokens: Int[Tensor, "batch position"],
     names: Sequence[str],
     metric: Metric,
-) -> tuple[Recorder, Float[Tensor, "batch"]]:
+) -> tuple[Recorder, Float[Tensor, " batch"]]:
     recorder = Recorder()
     with bridge.hooks(fwd_hooks=[recorder.keep(name) for name in names]):
         logits = last_logits(bridge, tokens)

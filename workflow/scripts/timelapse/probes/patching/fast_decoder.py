@@ -37,7 +37,7 @@ class Affine:
     """x -> x weight + bias."""
 
     weight: Float[Tensor, "d_in d_out"]
-    bias: Float[Tensor, "d_out"]
+    bias: Float[Tensor, " d_out"]
 
     def __call__(self, x: Float[Tensor, "*batch d_in"]) -> Float[Tensor, "*batch d_out"]:
         return functional.linear(x, self.weight.T, self.bias)
@@ -110,7 +110,7 @@ class Decoder:
     blocks: tuple[DecoderBlock, ...]
     ln_final: Norm
     unembedding: Float[Tensor, "vocabulary d_model"]
-    unembedding_bias: Float[Tensor, "vocabulary"]
+    unembedding_bias: Float[Tensor, " vocabulary"]
 
     @classmethod
     def of(cls, bridge: TransformerBridge) -> "Decoder | None":
@@ -186,7 +186,7 @@ def _qkv(attention: torch.nn.Module) -> Affine:
     )
 
 
-def _affine(weight: Float[Tensor, "d_in d_out"], bias: Float[Tensor, "d_out"] | None) -> Affine:
+def _affine(weight: Float[Tensor, "d_in d_out"], bias: Float[Tensor, " d_out"] | None) -> Affine:
     return Affine(weight, weight.new_zeros(weight.shape[1]) if bias is None else bias)
 
 

@@ -55,7 +55,7 @@ class Position:
     """
 
     name: str
-    index: tuple[Int[np.ndarray, "_"] | None, ...]
+    index: tuple[Int[np.ndarray, " _"] | None, ...]
 
 
 def positions(
@@ -149,11 +149,11 @@ def all_rows(
     ]
 
 
-Cells = Float[np.ndarray, "cell"]
+Cells = Float[np.ndarray, " cell"]
 
 
 def shares(
-    effects: Float[np.ndarray, "cell prompt"], gaps: Float[np.ndarray, "prompt"]
+    effects: Float[np.ndarray, "cell prompt"], gaps: Float[np.ndarray, " prompt"]
 ) -> tuple[Cells, Cells]:
     """Mean effect over mean gap, and its standard error over prompts.
 

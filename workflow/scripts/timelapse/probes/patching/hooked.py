@@ -74,12 +74,12 @@ def _written(cell: Cell) -> str:
 
 def _part(
     activation: Float[Tensor, "batch position *rest"], cell: Cell
-) -> Float[Tensor, "batch *selected"]:
+) -> Float[Tensor, " batch *selected"]:
     """A view of what belongs to the cell: one position, or one head."""
     return activation.select(1 if cell.site in POSITION_SITES else 2, cell.at)
 
 
-def _clean(runs: PairedRuns, cell: Cell) -> Float[Tensor, "batch *rest"]:
+def _clean(runs: PairedRuns, cell: Cell) -> Float[Tensor, " batch *rest"]:
     """What is written there."""
     if cell.site != "pattern":
         return _part(runs.clean[_written(cell)], cell)

@@ -68,7 +68,7 @@ def patching(
         positions(prompts, bridge.tokenizer),
     )
     effects: dict[str, list[Float[np.ndarray, "row batch"]]] = {name: [] for name in corruptions}
-    gaps: dict[str, list[Float[np.ndarray, batch]]] = {name: [] for name in corruptions}
+    gaps: dict[str, list[Float[np.ndarray, " batch"]]] = {name: [] for name in corruptions}
     decoder = Decoder.of(bridge)
     for number, bucket in enumerate(prompts):
         patchers: dict[str, Patcher] = {}
@@ -107,7 +107,7 @@ def _table(
     corruption: str,
     rows: Sequence[Row],
     effects: Float[np.ndarray, "row prompt"],
-    gaps: Float[np.ndarray, "prompt"],
+    gaps: Float[np.ndarray, " prompt"],
 ) -> pa.Table:
     value, std_error = shares(effects, gaps)
     return pa.table(
@@ -128,7 +128,7 @@ def _numbers(tensor: Float[Tensor, "*shape"]) -> Float[np.ndarray, "*shape"]:
     return tensor.cpu().double().numpy()
 
 
-def _indices(row: Row, bucket: int, part: slice, n: int) -> Int[np.ndarray, "batch"] | None:
+def _indices(row: Row, bucket: int, part: slice, n: int) -> Int[np.ndarray, " batch"] | None:
     """`Cell.at` for each of the `n` prompts in a part of a bucket; None if they lack the label."""
     if row.position is None:
         return np.full(n, row.head)
@@ -140,7 +140,7 @@ def _effects(
     patcher: Patcher,
     runs: PairedRuns,
     rows: Sequence[Row],
-    indices: Sequence[Int[np.ndarray, "batch"] | None],
+    indices: Sequence[Int[np.ndarray, " batch"] | None],
 ) -> Float[np.ndarray, "row batch"]:
     """Patched minus corrupted metric of a batch; nan where it lacks the position.
 
