@@ -10,7 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 WATCHING = Path(__file__).parent / "watching"
-HOUSE = ("Snakefile", "rules", "workflow", "tasks", "profiles", "envs")
+HOUSE = ("Snakefile", "rules", "workflow", "tasks", "models", "profiles", "envs")
 RUN = "results/runs/tiny"
 CONFIG = """\
 seed: 0

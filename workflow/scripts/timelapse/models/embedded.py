@@ -25,8 +25,8 @@ from timelapse.models.training_store import TrainingFolder
 from timelapse.seeds import derived_seed, generator
 
 INITIAL_STD = 0.06
-"""Of the weights. GPT-2's 0.02 is meant for a width of 768; 1/sqrt(128) is 0.09. At width 128 the
-heads that solve two-object IOI form about three times sooner with it."""
+"""Of the weights, where settings say nothing. GPT-2's 0.02 is meant for a width of 768; 1/sqrt(128)
+is 0.09. At width 128 the heads that solve two-object IOI form about three times sooner with it."""
 WARMUP = 100
 DECAYING_SHARE = 0.3
 """Share of the steps over which the learning rate falls to zero."""
@@ -90,13 +90,13 @@ def train_embedded(
 
 
 def new_model(
-    settings: Mapping[str, int], tokenizer: PreTrainedTokenizerBase, seed: int
+    settings: Mapping[str, Any], tokenizer: PreTrainedTokenizerBase, seed: int
 ) -> GPT2LMHeadModel:
-    """An untrained GPT-2 without dropout, its weights drawn from the seed.
+    """An untrained GPT-2 without dropout but of attention weights, its weights drawn from the seed.
 
     Args:
-        settings: `layers`, `heads`, `width`, `context` and, if not four times the width,
-            `mlp_width`.
+        settings: `layers`, `heads`, `width`, `context` and, where they are not four times the width
+            and 0, `mlp_width` and `attention_dropout`; `initial_std` of the weights.
         tokenizer: gives the vocabulary and the special tokens.
         seed: of the weights.
     """
@@ -110,8 +110,8 @@ def new_model(
         activation_function="gelu_pytorch_tanh",
         resid_pdrop=0.0,
         embd_pdrop=0.0,
-        attn_pdrop=0.0,
-        initializer_range=INITIAL_STD,
+        attn_pdrop=settings.get("attention_dropout", 0.0),
+        initializer_range=settings.get("initial_std", INITIAL_STD),
         bos_token_id=tokenizer.eos_token_id,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,

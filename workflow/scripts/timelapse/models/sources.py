@@ -38,6 +38,11 @@ class EmbeddedModel(StrictModel):
     """Width of the residual stream."""
     mlp_width: int | None = Field(None, ge=1, le=65_536)
     """Neurons of an MLP; four times the width if left out."""
+    initial_std: float = Field(0.06, gt=0, le=10)
+    """Standard deviation of the weights before the first step."""
+    attention_dropout: float = Field(0.0, ge=0, lt=1)
+    """Share of attention weights set to 0 in every training step, and in fine-tunings from this
+    model."""
     context: int = Field(32, ge=8, le=16_384)
     """Tokens in a training row and longest prompt."""
     mixture: Annotated[dict[Name, Annotated[float, Field(ge=1e-6, le=1e6)]], Field(min_length=1)]
