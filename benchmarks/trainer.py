@@ -26,8 +26,7 @@ from transformers import (  # noqa: E402
 )
 
 from timelapse.models.embedded import new_model, word_tokenizer  # noqa: E402
-from timelapse.models.training import Recipe, train  # noqa: E402
-from timelapse.models.training_examples import IGNORED, Examples  # noqa: E402
+from timelapse.models.training import IGNORED, Examples, Recipe, train  # noqa: E402  # noqa: E402
 from timelapse.models.training_store import TrainingFolder  # noqa: E402
 
 STEPS = 30

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from projects import ROOT, Project, new_project
 
-from timelapse.models.checksums import verify
+from timelapse.models.checkpoints import verify
 from timelapse.models.loading import load_tokenizer
 from timelapse.models.prompts import encode
 from timelapse.tasks.dataset import read_dataset, write_datasets

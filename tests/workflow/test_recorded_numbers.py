@@ -20,7 +20,7 @@ from recorded_numbers import (
 from safetensors.numpy import load_file
 
 from timelapse import paths
-from timelapse.models.checksums import write_checksums
+from timelapse.models.checkpoints import write_checksums
 from timelapse.probes.registry import SCHEMAS
 from timelapse.steps import parts
 

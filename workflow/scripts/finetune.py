@@ -9,8 +9,7 @@ def main(smk):
     import torch
 
     from timelapse.files.parquet import write
-    from timelapse.models.checkpoints import publish
-    from timelapse.models.checksums import checksums
+    from timelapse.models.checkpoints import checksums, publish
     from timelapse.models.device import Device
     from timelapse.models.finetuning import finetune
     from timelapse.models.training_store import TrainingFolder, training_key

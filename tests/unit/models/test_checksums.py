@@ -7,8 +7,7 @@ import pytest
 from tiny_models import WORDS, gpt2_config, random_model
 
 from timelapse.errors import UserError
-from timelapse.models.checkpoints import save_checkpoint
-from timelapse.models.checksums import checksums, verify
+from timelapse.models.checkpoints import checksums, save_checkpoint, verify
 from timelapse.models.embedded import word_tokenizer
 from timelapse.models.loading import load_model, load_tokenizer
 

@@ -11,11 +11,15 @@ import torch
 from tiny_models import WORDS, gpt2_config, random_model
 
 from timelapse.errors import UserError
-from timelapse.models.checkpoints import save_checkpoint
-from timelapse.models.checksums import FILE
+from timelapse.models.checkpoints import FILE, save_checkpoint
 from timelapse.models.embedded import word_tokenizer
-from timelapse.models.fetching import fetch_folder, fetch_hub
-from timelapse.models.loading import each_bridge, load_model, load_tokenizer
+from timelapse.models.loading import (
+    each_bridge,
+    fetch_folder,
+    fetch_hub,
+    load_model,
+    load_tokenizer,
+)
 
 
 class Trap:

@@ -6,7 +6,7 @@ from tiny_models import Boot, gpt2_config, random_model
 from transformers import PreTrainedModel
 from transformers.activations import NewGELUActivation
 
-from timelapse.models.fused_activations import fused_activations
+from timelapse.models.loading import fused_activations
 
 
 def spelt_out(model: PreTrainedModel) -> list[torch.nn.Module]:

@@ -24,8 +24,7 @@ from transformers.trainer_pt_utils import get_parameter_names
 from timelapse.models.checkpoints import publish
 from timelapse.models.embedded import new_model, word_tokenizer
 from timelapse.models.finetuning import answer_examples, drawn_rows
-from timelapse.models.training import Recipe, _loss, _optimizer, train
-from timelapse.models.training_examples import IGNORED, Examples
+from timelapse.models.training import IGNORED, Examples, Recipe, _loss, _optimizer, train
 from timelapse.models.training_state import INTERVAL
 from timelapse.models.training_store import TrainingFolder
 from timelapse.tasks.dataset import read_dataset, write_datasets

@@ -18,7 +18,7 @@ from transformer_lens.config import TransformerBridgeConfig
 
 from timelapse.activations.cache import ActivationCache, bytes_needed
 from timelapse.activations.source import ActivationSpec
-from timelapse.models.checksums import WEIGHTS, digest, verify
+from timelapse.models.checkpoints import WEIGHTS, digest, verify
 from timelapse.models.device import rounding
 from timelapse.models.prompts import Prompts
 from timelapse.provenance import SCRIPTS, fingerprint, library_files

@@ -15,7 +15,7 @@ from timelapse.circuits.reachability import wiring
 from timelapse.circuits.score_tables import ScoredEdges
 from timelapse.circuits.selection import choose
 from timelapse.errors import UserError
-from timelapse.models.checksums import verify
+from timelapse.models.checkpoints import verify
 
 
 @dataclass(frozen=True)

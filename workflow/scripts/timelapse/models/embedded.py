@@ -19,8 +19,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
-from timelapse.models.training import Keep, Recipe, train
-from timelapse.models.training_examples import Examples
+from timelapse.models.training import Examples, Keep, Recipe, train
 from timelapse.models.training_store import TrainingFolder
 from timelapse.seeds import derived_seed, generator
 

@@ -12,8 +12,7 @@ from transformers import PreTrainedTokenizerBase
 
 from timelapse.models.loading import load_model, load_tokenizer
 from timelapse.models.prompts import encode
-from timelapse.models.training import Keep, Recipe, train
-from timelapse.models.training_examples import IGNORED, Examples
+from timelapse.models.training import IGNORED, Examples, Keep, Recipe, train
 from timelapse.models.training_store import TrainingFolder
 from timelapse.seeds import derived_seed, generator
 from timelapse.tasks.dataset import read_dataset

@@ -4,22 +4,26 @@ TransformerLens is imported when a bridge is asked for: two seconds that other j
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
+from torch.nn import functional
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
+from transformers.activations import NewGELUActivation
 from transformers.utils import logging
 
 from timelapse.errors import UserError
-from timelapse.models.checksums import WEIGHTS, verify
+from timelapse.models.checkpoints import WEIGHTS, save_checkpoint, verify
 
 if TYPE_CHECKING:
     from transformer_lens.model_bridge import TransformerBridge
@@ -102,6 +106,36 @@ def _refusal(folder: str | Path, problem: str, error: Exception, hub: bool) -> U
     return UserError(folder, "", f"{problem} ({reason})", _FETCHED if hub else _WHOLE)
 
 
+def fetch_folder(folder: str, target: Path) -> None:
+    """Copy a local Hugging Face folder: its causal language model and its tokenizer, no more.
+
+    Args:
+        folder: its path.
+        target: the folder to write.
+
+    Raises:
+        UserError: it is not there or does not load, lacks weights, or has only a slow tokenizer.
+    """
+    if not Path(folder).is_dir():
+        raise UserError(folder, "", "there is no such folder", "Correct `folder:` in the config")
+    save_checkpoint(load_model(folder, "cpu"), load_tokenizer(folder), target)
+
+
+def fetch_hub(name: str, target: Path) -> None:
+    """Download a causal language model with its tokenizer from the Hugging Face hub.
+
+    Args:
+        name: its name there.
+        target: the folder to write.
+
+    Raises:
+        UserError: it cannot be downloaded or does not load, lacks weights, or has only a slow
+            tokenizer.
+    """
+    model, tokenizer = load_model(name, "cpu", hub=True), load_tokenizer(name, hub=True)
+    save_checkpoint(model, tokenizer, target)
+
+
 def each_model(
     folders: Sequence[Path], device: str, dtype: torch.dtype = torch.float32
 ) -> Iterator[PreTrainedModel]:
@@ -180,3 +214,29 @@ def _update_split_qkv(bridge: "TransformerBridge") -> None:
                 target = getattr(attention, name).original_component
                 for key, value in part.named_parameters():
                     dict(target.named_parameters())[key].copy_(value)
+
+
+@contextmanager
+def fused_activations(bridge: "TransformerBridge") -> Iterator[None]:
+    """While it lasts, the tanh form of GELU is one step in every MLP of the model.
+
+    Activation functions that transformers spells out in many steps read and write all of an MLP's
+    hidden numbers in each: for GPT-2 that takes as long as a quarter of the MLP's matrix products.
+    One step is the same function to rounding.
+
+    Args:
+        bridge: the model, changed in place and restored afterwards.
+    """
+    modules = [
+        module
+        for block in bridge.blocks
+        for module in block.mlp.modules()
+        if type(module) is NewGELUActivation
+    ]
+    for module in modules:
+        module.forward = partial(functional.gelu, approximate="tanh")
+    try:
+        yield
+    finally:
+        for module in modules:
+            del module.forward

@@ -13,7 +13,7 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from timelapse.models import hooks
-from timelapse.models.fused_activations import fused_activations
+from timelapse.models.loading import fused_activations
 
 if TYPE_CHECKING:
     from transformer_lens.model_bridge import TransformerBridge

@@ -152,7 +152,7 @@ _ALL = (
         "~ or $, which are not filled in; one that is not in the working directory may be "
         "shipped with the workflow.",
         rule="fetch_model",
-        function="timelapse.models.fetching:fetch_folder",
+        function="timelapse.models.loading:fetch_folder",
         is_path=True,
         files=_files_of_folder,
         config=read_config_json,
@@ -163,7 +163,7 @@ _ALL = (
         settings=HubName,
         description="A name on the Hugging Face hub, such as gpt2; downloaded once.",
         rule="fetch_model",
-        function="timelapse.models.fetching:fetch_hub",
+        function="timelapse.models.loading:fetch_hub",
         is_online=True,
     ),
     ModelSource(

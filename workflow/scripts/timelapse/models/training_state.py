@@ -19,8 +19,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from timelapse.errors import UserError
 from timelapse.files.shared_folders import settle
-from timelapse.models.checkpoints import write_checkpoint
-from timelapse.models.checksums import verify, write_checksums
+from timelapse.models.checkpoints import verify, write_checkpoint, write_checksums
 from timelapse.models.loading import load_model
 from timelapse.models.training_store import TrainingFolder
 

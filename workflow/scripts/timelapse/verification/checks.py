@@ -17,7 +17,7 @@ from PIL import Image
 from timelapse import tables
 from timelapse.errors import UserError
 from timelapse.files.parquet import read, read_all
-from timelapse.models.checksums import FILE, WEIGHTS, verify
+from timelapse.models.checkpoints import FILE, WEIGHTS, verify
 from timelapse.paths import parse
 from timelapse.probes.registry import SCHEMAS as PROBE_SCHEMAS
 from timelapse.steps import step_name

@@ -9,8 +9,8 @@ from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 
 from timelapse.models import hooks
-from timelapse.models.fused_activations import fused_activations
 from timelapse.models.hooks import Hook, Recorder
+from timelapse.models.loading import fused_activations
 from timelapse.models.metric import Metric
 from timelapse.models.prefix_cache import Prefix
 from timelapse.models.prompts import Prompts

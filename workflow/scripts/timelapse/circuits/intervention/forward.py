@@ -26,7 +26,7 @@ from timelapse.circuits.intervention.ablation import ReferenceActivations
 from timelapse.circuits.intervention.block_calls import Projection
 from timelapse.circuits.intervention.shared_nodes import AttentionPlan, Plan, Reads, plan_shared
 from timelapse.models import hooks
-from timelapse.models.fused_activations import fused_activations
+from timelapse.models.loading import fused_activations
 from timelapse.models.metric import Metric
 from timelapse.models.prompts import Prompts
 
