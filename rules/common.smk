@@ -13,7 +13,8 @@ from timelapse.models.metric import METRICS
 from timelapse.probes.registry import PROBES
 from timelapse.provenance import code_digest
 from timelapse.steps import PART, STEP, spread
-from timelapse.study.checks import check_writable, checked
+from timelapse.study.checks import check_writable
+from timelapse.study.study import checked
 from timelapse.study.resources import Requests, for_attempts, settings_of
 from timelapse.study.targets import remove_stale_parts, results
 

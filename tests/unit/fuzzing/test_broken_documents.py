@@ -14,8 +14,7 @@ from timelapse import paths
 from timelapse.errors import UserError
 from timelapse.figures.films.registry import FILMS
 from timelapse.figures.overviews.registry import pictures
-from timelapse.study.checks import checked
-from timelapse.study.study import Study
+from timelapse.study.study import Study, checked
 from timelapse.study.targets import results
 from timelapse.tasks.expansion import expand
 from timelapse.tasks.spec import TaskSpec

@@ -9,9 +9,8 @@ import pytest
 import yaml
 
 from timelapse.errors import UserError
-from timelapse.study.checks import checked
 from timelapse.study.config_files import ConfigFiles, located
-from timelapse.study.study import read_study
+from timelapse.study.study import checked, read_study
 
 ROOT = Path(__file__).parents[3]
 BASE: dict[str, Any] = {
@@ -195,7 +194,6 @@ def test_the_studies_of_the_documentation_are_valid(
         textwrap.dedent(block) for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
     )
     write("prompts/mine.yaml", yaml.safe_load((ROOT / "tasks/ioi3.yaml").read_text()))
-    write("my/model/config.json", {})
     monkeypatch.chdir(tmp_path)
     (tmp_path / "own.yaml").write_text(own)
     assert checked(["own.yaml"])[0].tasks == ("ioi2", "mine")

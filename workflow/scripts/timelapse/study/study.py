@@ -1,5 +1,6 @@
 """A study: what its config says, checked, as the runs and models that the workflow works on."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,12 @@ from timelapse.models.run_sources import RUN_SOURCES
 from timelapse.models.sources import SOURCES, EmbeddedModel
 from timelapse.probes.registry import EdgesSettings, ProbeSettings
 from timelapse.steps import Granularity
+from timelapse.study.checks import (
+    circuit_size_errors,
+    config_mistakes,
+    embedded_model_errors,
+    metric_errors,
+)
 from timelapse.study.config import (
     Activations,
     Comparison,
@@ -22,10 +29,9 @@ from timelapse.study.config import (
     FineTuning,
     ModelSettings,
 )
-from timelapse.study.config_checks import config_mistakes
 from timelapse.study.config_files import ConfigFiles, located, task_file
-from timelapse.study.repeats import repeats_of, with_repeats
-from timelapse.study.runs import Run
+from timelapse.study.runs import Run, repeats_of, with_repeats
+from timelapse.tasks.spec import TaskSpec, load_spec
 
 
 @dataclass(frozen=True)
@@ -133,6 +139,37 @@ class Study:
         settings = self.probes["edges"]
         assert isinstance(settings, EdgesSettings)
         return settings
+
+
+def checked(
+    files: Iterable[str | Path], overrides: Mapping[str, Any] | None = None
+) -> tuple[Study, dict[str, TaskSpec]]:
+    """The study that config files stand for and the specs of its tasks, after every check.
+
+    Args:
+        files: the config files, as `ConfigFiles.read` takes them.
+        overrides: what `--config` says.
+
+    Raises:
+        UserError: for all that is wrong with the config; if nothing is, with the specs; and then
+            with how they fit each other.
+    """
+    study = read_study(ConfigFiles.read(files, overrides))
+    specs, errors = {}, []
+    for task in study.tasks:
+        try:
+            specs[task] = load_spec(study.task_file(task))
+        except UserError as error:
+            errors.append(error)
+    raise_errors(errors)
+    raise_errors(
+        [
+            *metric_errors(specs.values()),
+            *circuit_size_errors(study),
+            *embedded_model_errors(study, specs),
+        ]
+    )
+    return study, specs
 
 
 def read_study(files: ConfigFiles) -> Study:
