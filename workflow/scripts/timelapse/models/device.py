@@ -1,4 +1,4 @@
-"""Where a job's models run, and what follows from it: dtype, TF32, batch size."""
+"""The device that a job's models run on, their dtype, TF32 and the batch size."""
 
 import logging
 import math
@@ -84,7 +84,7 @@ class Device:
         return max(BATCH, BATCH * round(self.memory / BATCH_MEMORY))
 
     def described(self) -> str:
-        """In a few words, for a log."""
+        """The device, dtype and TF32 in a few words, for a log."""
         what = torch.cuda.get_device_name(0) if self.name == "cuda" else "CPU"
         rounding = ", TF32" if self.tf32 else ""
         return f"on {what}, {str(self.dtype).removeprefix('torch.')}{rounding}"
@@ -146,7 +146,7 @@ class FittingBatch:
             except RuntimeError as error:
                 if not is_out_of_memory(error):
                     raise
-                told = str(error).splitlines()[0]
+                reason = str(error).splitlines()[0]
             # Out of the clause above: there the error holds on to the tensors of the failed run.
             from accelerate.utils.memory import clear_device_cache
 
@@ -155,11 +155,11 @@ class FittingBatch:
                 raise UserError(
                     "config",
                     "compute",
-                    f"the memory is too small for a single prompt ({told})",
+                    f"the memory is too small for a single prompt ({reason})",
                     "Use a device with more memory, a smaller model or a dtype of half the size",
                 )
             self.size //= 2
-            _log.warning("%s: going on with batches of %d", told, self.size)
+            _log.warning("%s: going on with batches of %d", reason, self.size)
 
 
 def is_out_of_memory(error: Exception) -> bool:

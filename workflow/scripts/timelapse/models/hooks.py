@@ -1,4 +1,4 @@
-"""What passes through a model: the bridge's names for it, and a recorder.
+"""Names of a model's activations in the bridge, and a recorder of them.
 
 Names follow TransformerLens: `resid_pre` of a layer is the residual stream before its attention,
 `resid_mid` before its MLP, `z` the heads' outputs before the output projection.
@@ -18,7 +18,7 @@ Hook = tuple[str, Callable[..., Tensor | None]]
 FINAL_SCALE = "ln_final.hook_scale"
 
 LOGITS = "logits"
-"""No hook, but what the model returns, at the last position."""
+"""Stands for the logits at the last position, which are no hook but what the model returns."""
 
 
 def resid_pre(layer: int) -> str:
@@ -136,7 +136,7 @@ class Recorder:
         return recorder
 
     def only(self, names: Iterable[str]) -> "Recorder":
-        """Some of what was recorded, cut off from autograd."""
+        """The named activations, cut off from autograd, in a recorder of their own."""
         recorder = Recorder()
         recorder._recorded = {name: self._recorded[name].detach() for name in names}
         return recorder

@@ -93,7 +93,7 @@ class Metric:
         answer: Int[Tensor, " batch"],
         foils: Int[Tensor, "batch foil"],
     ) -> Float[Tensor, "batch d_model"]:
-        """The direction whose product with the final normed residual is the metric, less `offset`.
+        """The metric is the product of this direction with the final normed residual plus `offset`.
 
         Returns:
             The metric's linear map of the unembedding, in float32 at least.

@@ -1,6 +1,6 @@
 """LayerNorm and RMSNorm, and their linear maps of gradients: what analyses of the stream need.
 
-Both compute y = weight * x̂ + bias with x̂ = x̄ / scale; x̄ is x less its mean (LayerNorm) or
+Both compute y = weight * x̂ + bias with x̂ = x̄ / scale; x̄ is x minus its mean (LayerNorm) or
 x itself (RMSNorm), scale = sqrt(mean(x̄²) + eps). The bridge records x̂ and the scale.
 """
 
@@ -42,7 +42,7 @@ class Norm:
         )
 
     def __call__(self, x: Float[Tensor, "*batch d_model"]) -> Float[Tensor, "*batch d_model"]:
-        """The norm itself."""
+        """The norm of x: weight * x̂ + bias."""
         width = x.shape[-1:]
         if self.centred:
             return functional.layer_norm(x, width, self.weight, self.bias, self.eps)

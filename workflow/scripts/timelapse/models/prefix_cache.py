@@ -1,4 +1,4 @@
-"""What several runs of the same prompts have in common: computed once, gone on from.
+"""What several runs of the same prompts have in common, computed once.
 
 In a causal model nothing before the first token that differs can differ. Later tokens read that
 part as keys and values only, so these are kept and the tokens themselves are run once.
@@ -44,7 +44,13 @@ class Prefix:
     ) -> "Prefix":
         """What prompts share with their other forms: all before the first token that any changes.
 
-        Nothing if every prompt equals its other form.
+        Args:
+            bridge: the model.
+            tokens: the prompts.
+            others: their other forms, such as corrupted prompts.
+
+        Returns:
+            The shared prefix; an empty one if every prompt equals its other form.
         """
         length = int((tokens != others).any(0).int().argmax())
         if not length:
@@ -58,7 +64,7 @@ class Prefix:
         return cls(length, tuple((layer.keys, layer.values) for layer in cache.layers))
 
     def repeated(self, times: int) -> "Prefix":
-        """That of so many copies of the batch, copy by copy."""
+        """The prefix of `times` copies of the batch, one copy after the other."""
         kept = (
             (keys.repeat(times, 1, 1, 1), values.repeat(times, 1, 1, 1))
             for keys, values in self.kept
@@ -68,10 +74,13 @@ class Prefix:
     def run(
         self, bridge: "TransformerBridge", tokens: Int[Tensor, "batch position"]
     ) -> Float[Tensor, "batch some *rest"]:
-        """What the bridge returns for whole prompts; what the prefix covers is not run again.
+        """Run whole prompts without running again what the prefix covers.
 
-        That is the logits at the last position, or what a hook ends the run with. Hooks see the
-        positions after the prefix alone; but where queries meet keys, the keys of all positions.
+        Hooks see the positions after the prefix alone; but where queries meet keys, the keys of all
+        positions.
+
+        Returns:
+            The logits at the last position, or the activation with which a hook ends the run.
         """
         if not self.length:
             return bridge(tokens, logits_to_keep=1)

@@ -29,7 +29,7 @@ class Prompts:
         tokens: the clean prompts.
         answer: the answer token of each.
         foils: the tokens that the answer is compared with.
-        corrupted: the corrupted prompts of each scheme, token by token beside the clean ones.
+        corrupted: the corrupted prompts of each corruption, token by token beside the clean ones.
         positions: index of the last token of each labelled position.
     """
 
@@ -54,12 +54,12 @@ class Prompts:
         )
 
     def batches(self, size: int) -> Iterator["Prompts"]:
-        """The same prompts in consecutive parts of at most `size`."""
+        """The same prompts in their order, at most `size` at a time."""
         for start in range(0, len(self), size):
             yield self[start : start + size]
 
     def repeated(self, times: int) -> "Prompts":
-        """So many copies of all, copy by copy."""
+        """`times` copies of the prompts, one copy after the other."""
         return Prompts(
             rows=np.tile(self.rows, times),
             tokens=self.tokens.repeat(times, 1),
@@ -91,6 +91,9 @@ def encode(
         tokenizer: a fast tokenizer; it decides whether a start token is put in front.
         source: the dataset's file, for messages.
 
+    Returns:
+        Buckets of prompts that have equally many tokens and foils, and the same labels.
+
     Raises:
         UserError: an answer or foil is not one token after its prompt, a word is unknown to the
             tokenizer, or a corrupted prompt has another number of tokens than its clean one.
@@ -98,7 +101,7 @@ def encode(
     clean = dataset["prompt"].to_pylist()
     encoded = tokenizer(clean, return_offsets_mapping=True)
     tokens: list[list[int]] = encoded["input_ids"]
-    _refuse_unknown(tokens, clean, tokenizer, source)
+    _check_known(tokens, clean, tokenizer, source)
     answers = _continuations(clean, dataset["answer"].to_pylist(), tokens, tokenizer, source)
     foils = _foils(clean, dataset["foils"].to_pylist(), tokens, tokenizer, source)
     corrupted: dict[str, list[list[int]]] = {}
@@ -106,8 +109,8 @@ def encode(
         if column.startswith(CORRUPTED):
             texts = dataset[column].to_pylist()
             ids = tokenizer(texts)["input_ids"]
-            _refuse_unknown(ids, texts, tokenizer, source)
-            _refuse_other_lengths(tokens, ids, clean, texts, column, source)
+            _check_known(ids, texts, tokenizer, source)
+            _check_same_length(tokens, ids, clean, texts, column, source)
             corrupted[column.removeprefix(CORRUPTED)] = ids
     positions = [
         {span["label"]: _last_token(offsets, span["start"], span["end"]) for span in spans}
@@ -118,8 +121,8 @@ def encode(
     buckets: dict[tuple[int, ...], list[int]] = defaultdict(list)
     labels = {label: number for number, label in enumerate(sorted(set().union(*positions)))}
     for row, ids in enumerate(tokens):
-        there = sum(1 << labels[label] for label in positions[row])
-        buckets[len(ids), len(foils[row]), there].append(row)
+        present = sum(1 << labels[label] for label in positions[row])
+        buckets[len(ids), len(foils[row]), present].append(row)
 
     def rows_of(values: Sequence[object], rows: list[int]) -> Tensor:
         return torch.tensor([values[row] for row in rows])
@@ -158,7 +161,7 @@ def _continuations(
                 "Take words that are single tokens for every model of the study",
             )
     last = [[ids[-1]] for ids in continued]
-    _refuse_unknown(last, words, tokenizer, source)
+    _check_known(last, words, tokenizer, source)
     return [ids[-1] for ids in continued]
 
 
@@ -187,7 +190,7 @@ def _last_token(offsets: Sequence[tuple[int, int]], start: int, end: int) -> int
     return covering[-1]
 
 
-def _refuse_unknown(
+def _check_known(
     tokens: Sequence[list[int]],
     texts: Sequence[str],
     tokenizer: PreTrainedTokenizerBase,
@@ -206,7 +209,7 @@ def _refuse_unknown(
             )
 
 
-def _refuse_other_lengths(
+def _check_same_length(
     clean: Sequence[list[int]],
     corrupted: Sequence[list[int]],
     clean_texts: Sequence[str],

@@ -71,15 +71,15 @@ def mover_scores(
     for bucket in prompts:
         for batch in bucket.to(config.device).batches(batch_size):
             mentions = answer_mentions(batch)
-            there = mentions.any(1)
-            if not there.any():
+            mentioned = mentions.any(1)
+            if not mentioned.any():
                 continue
             read = source(batch)
             layers = [
                 _of_layer(bridge, layer, read, mentions, batch.answer)
                 for layer in range(config.n_layers)
             ]
-            means.add(torch.stack(layers, 1)[..., there].flatten(0, 2))
+            means.add(torch.stack(layers, 1)[..., mentioned].flatten(0, 2))
     return means
 
 
@@ -161,9 +161,9 @@ def inhibition_scores(
         by_layer.setdefault(layer, []).append(head)
     for bucket in prompts:
         for batch in bucket.to(config.device).batches(batch_size):
-            there = answer_mentions(batch).any(1) & foil_mentions(batch).any(1)
-            if there.any():
-                means.add(_effects(bridge, batch, by_layer)[:, there])
+            both = answer_mentions(batch).any(1) & foil_mentions(batch).any(1)
+            if both.any():
+                means.add(_effects(bridge, batch, by_layer)[:, both])
     return means
 
 

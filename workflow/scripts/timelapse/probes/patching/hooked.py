@@ -42,7 +42,7 @@ class HookedPatcher:
     def _together(self, runs: PairedRuns, cells: Sequence[Cell]) -> Float[Tensor, "cell batch"]:
         by_hook: dict[str, list[int]] = defaultdict(list)
         for number, cell in enumerate(cells):
-            by_hook[_written(cell)].append(number)
+            by_hook[_hook_name(cell)].append(number)
 
         def patch(numbers: list[int]) -> Callable[[Tensor, Any], Tensor]:
             def hook_function(activation: Tensor, hook: Any) -> Tensor:
@@ -63,7 +63,7 @@ class HookedPatcher:
         return values.unflatten(0, (len(cells), -1))
 
 
-def _written(cell: Cell) -> str:
+def _hook_name(cell: Cell) -> str:
     """The activation that a patch overwrites.
 
     For a pattern it is what the head makes of it, pattern times values: some attentions let their
@@ -80,9 +80,9 @@ def _part(
 
 
 def _clean(runs: PairedRuns, cell: Cell) -> Float[Tensor, " batch *rest"]:
-    """What is written there."""
+    """The clean activation that a cell is patched with."""
     if cell.site != "pattern":
-        return _part(runs.clean[_written(cell)], cell)
+        return _part(runs.clean[_hook_name(cell)], cell)
     pattern = runs.clean[hooks.pattern(cell.layer)]
     value = runs.corrupted[hooks.value(cell.layer)]
     shared = pattern.shape[1] // value.shape[2]
