@@ -9,10 +9,10 @@ from transformer_lens.model_bridge import TransformerBridge
 from transformers import PretrainedConfig
 
 from timelapse.circuits.intervention.evaluate import exact
-from timelapse.circuits.methods import METHODS, MethodSettings
+from timelapse.circuits.methods import MethodSettings
 from timelapse.circuits.model_check import graph_shape
 from timelapse.models.hooks import last_logits
-from timelapse.models.metric import logit_difference
+from timelapse.models.metric import LOGIT_DIFF, logit_difference
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ def test_a_score_is_what_corrupting_that_edge_alone_does(
         written = {source: w.mean(0, keepdim=True) for source, w in written.items()}
     clean = logit_difference(last_logits(bridge, prompts.tokens), prompts.answer, prompts.foils)
     settings = MethodSettings(batch=100, ablation=ablation)
-    (found,) = exact(bridge, shape, [prompts], "swap", settings)
+    (found,) = exact(bridge, shape, [prompts], "swap", settings, LOGIT_DIFF)
     assert found.scores.shape == (len(shape.edges), 3)
     expected = []
     for edge in range(len(shape.edges)):
@@ -44,11 +44,10 @@ def test_a_score_is_what_corrupting_that_edge_alone_does(
 @pytest.mark.parametrize("ablation", ["resample", "mean", "zero"])
 def test_scores_do_not_depend_on_the_batch_size(gpt2: TransformerBridge, ablation: str) -> None:
     prompts, shape = random_prompts(5, length=6), graph_shape(gpt2)
-    method = METHODS["exact"]
     scores, rows = {}, {}
     for batch in (2, 100):
         settings = MethodSettings(batch=batch, ablation=ablation)
-        found = list(method(gpt2, shape, [prompts], "swap", settings))
+        found = list(exact(gpt2, shape, [prompts], "swap", settings, LOGIT_DIFF))
         scores[batch] = torch.cat([part.scores for part in found], dim=1)
         rows[batch] = np.concatenate([part.rows for part in found])
         assert max(part.scores.shape[1] for part in found) <= batch
