@@ -29,7 +29,7 @@ from timelapse.tasks.spec import load_spec  # noqa: E402
 
 
 def main() -> None:
-    study = read_study(ConfigFiles.read([ROOT / "config.yaml"]))
+    study = read_study(ConfigFiles.read([ROOT / "studies" / "base_model.yaml"]))
     settings = study.models["base"].params["settings"]
     specs = {task: load_spec(study.task_file(task)) for task in study.tasks}
     threads = min(2, os.cpu_count() or 1)
