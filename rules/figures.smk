@@ -3,7 +3,7 @@
 from dataclasses import asdict
 
 from timelapse.figures.films.registry import FILMS
-from timelapse.figures.metric_words import MetricWords
+from timelapse.figures.options import MetricWords
 from timelapse.figures.overviews.registry import OVERVIEWS, pictures
 
 OF_RUN = [name for name, overview in OVERVIEWS.items() if overview.of_run]

@@ -11,7 +11,7 @@ def main(smk):
     from timelapse.figures.films.film import FilmRenderer
     from timelapse.figures.films.registry import film_named
     from timelapse.figures.images import write_gif
-    from timelapse.figures.metric_words import MetricWords
+    from timelapse.figures.options import MetricWords
 
     film = film_named(smk.wildcards.film)
     renderer = FilmRenderer(

@@ -9,7 +9,7 @@ def main(smk):
     without_pandas()
     from timelapse.figures.figure_tables import InputTables
     from timelapse.figures.images import write_png
-    from timelapse.figures.metric_words import MetricWords
+    from timelapse.figures.options import MetricWords
     from timelapse.figures.overviews.overview import draw_overview
     from timelapse.figures.overviews.registry import overview_named
 

@@ -12,6 +12,7 @@ import pytest
 from timelapse import tables
 from timelapse.figures.figure_tables import InputTables
 from timelapse.figures.overviews.registry import Overview
+from timelapse.steps import step_name
 from timelapse.study.runs import Run
 
 STEPS = tuple(range(0, 192, 8))
@@ -68,7 +69,7 @@ def write_run(
     for name, make in makers.items():
         (folder / name).mkdir(parents=True, exist_ok=True)
         for step in steps:
-            path = folder / name / f"{step:06d}.parquet"
+            path = folder / name / f"{step_name(step)}.parquet"
             pq.write_table(make(step, _learned(step)), path)
             paths[name].append(path)
     return paths
@@ -95,7 +96,7 @@ class MadeUp:
         if table in ("comparison", "heads"):
             return [self.home(task) / f"{table}.parquet"]
         folder = self.home(task) / table
-        return [folder / f"{name}.parquet" for name in self.run.step_names]
+        return [folder / f"{step_name(step)}.parquet" for step in self.run.steps]
 
     def inputs(self, overview: Overview, task: str | None = None) -> list[Path]:
         """The files that an overview is given, of a task or of all."""

@@ -109,9 +109,9 @@ def test_two_rows_for_one_place_are_refused(own: Tables) -> None:
 def test_an_unknown_figure_or_option_is_answered_with_the_known_ones(own: Tables) -> None:
     with pytest.raises(UserError, match="circuit"):
         film_named("patch")
-    with pytest.raises(UserError, match="edges, method, corruption"):
+    with pytest.raises(UserError, match="corruption, edges, method"):
         open_film("circuit", own, size=3)
-    with pytest.raises(UserError, match="none"):
+    with pytest.raises(UserError, match="nothing to choose from"):
         open_film("stream", own, edges=3)
 
 
@@ -128,7 +128,7 @@ def test_a_table_of_whole_nodes_alone_is_no_circuit(own: Tables) -> None:
 
 
 def test_a_circuit_needs_edges(own: Tables) -> None:
-    with pytest.raises(UserError, match=r"figures\.circuit\.edges"):
+    with pytest.raises(UserError, match=r"figures\.circuit: edges"):
         open_film("circuit", own, edges=0)
 
 

@@ -26,7 +26,7 @@ from timelapse.figures.graph.circuit_edges import ShownEdge
 from timelapse.figures.graph.edge_style import EdgeStyle
 from timelapse.figures.graph.layout import EdgeCurves, GraphLayout
 from timelapse.figures.graph.panel import GraphPanel
-from timelapse.figures.metric_words import LOGIT_DIFFERENCE
+from timelapse.figures.options import LOGIT_DIFFERENCE
 from timelapse.stats import Z95
 
 Tables = dict[str, list[Path]]

@@ -11,14 +11,14 @@ import pytest
 from matplotlib.collections import LineCollection
 
 from timelapse import tables
-from timelapse.figures.axes import FilmDrawing
 from timelapse.figures.figure_tables import InputTables
+from timelapse.figures.films.film import FilmDrawing
 from timelapse.figures.films.heatmap import HeatmapDrawing
 from timelapse.figures.films.line_plots import BarsDrawing, LineDrawing
 from timelapse.figures.films.registry import FILMS
 from timelapse.figures.films.scatter import ScatterDrawing
 from timelapse.figures.films.size_curves import SizeCurvesDrawing
-from timelapse.figures.metric_words import LOGIT_DIFFERENCE
+from timelapse.figures.options import LOGIT_DIFFERENCE
 from timelapse.stats import Z95
 
 Tables = dict[str, list[Path]]

@@ -20,8 +20,7 @@ from timelapse.figures.figure_tables import InputTables
 from timelapse.figures.films.film import FilmRenderer
 from timelapse.figures.films.registry import FILMS
 from timelapse.figures.images import write_gif, write_png
-from timelapse.figures.metric_words import LOGIT_DIFFERENCE, MetricWords
-from timelapse.figures.options import SECTIONS, FigureOptions
+from timelapse.figures.options import LOGIT_DIFFERENCE, SECTIONS, FigureOptions, MetricWords
 from timelapse.figures.overviews.registry import OVERVIEWS
 
 Tables = dict[str, list[Path]]

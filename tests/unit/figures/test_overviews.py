@@ -24,11 +24,12 @@ from timelapse.errors import UserError
 from timelapse.figures import style
 from timelapse.figures.figure_tables import InputTables
 from timelapse.figures.graph.panel import GraphPanel
-from timelapse.figures.metric_words import LOGIT_DIFFERENCE
+from timelapse.figures.options import LOGIT_DIFFERENCE
 from timelapse.figures.overviews.lines import apart
 from timelapse.figures.overviews.overview import draw_overview, overview_figure
 from timelapse.figures.overviews.registry import OVERVIEWS, offered, overview_named, pictures
-from timelapse.figures.overviews.trajectories import LOOKS
+from timelapse.figures.overviews.step_lines import HEAD_LOOKS
+from timelapse.steps import step_name
 from timelapse.study.runs import Run
 from timelapse.tables import SCHEMAS
 
@@ -103,7 +104,10 @@ class TestTheRegistry:
             overview_named("overlap")
         with pytest.raises(UserError, match="named") as caught:
             drawn(study, "head_trajectories", top=3)
-        assert caught.value.key == "figures.head_trajectories.top"
+        assert (caught.value.source, caught.value.key) == (
+            "config: figures.head_trajectories",
+            "top",
+        )
 
     def test_the_list_needs_no_plotting_library(self) -> None:
         code = (
@@ -212,7 +216,9 @@ def panels(figure: Figure) -> Iterator[Axes]:
 class TestWhatIsDrawn:
     def test_sizes_are_the_tables_and_gaps_where_no_circuit_suffices(self, study) -> None:
         figure = drawn(study, "circuit_sizes")
-        table = [row for step in study.run.step_names for row in _quality_of(study, step)]
+        table = [
+            row for step in map(step_name, study.run.steps) for row in _quality_of(study, step)
+        ]
         gaps = 0
         for axes, corruption in zip(panels(figure), ("first", "second", "abc"), strict=True):
             assert axes.get_title(loc="left") == f"corruption: {corruption}"
@@ -296,7 +302,7 @@ class TestWhatIsDrawn:
                 if np.size(line.get_ydata()) == 24 and np.allclose(line.get_ydata(), values)
             ]
             label = last[layer, head]
-            color = LOOKS[label].color if label else style.FAINT
+            color = HEAD_LOOKS[label].color if label else style.FAINT
             assert to_hex(line.get_color()) == color.lower()
             if label:
                 largest[f"a{layer}.h{head} {label}"] = np.abs(values).max()
@@ -307,7 +313,7 @@ class TestWhatIsDrawn:
 
     def test_overlap_stands_below_the_win_rate_on_the_same_steps(self, study) -> None:
         above, below = drawn(study, "win_rate_overlap").axes
-        rates = [_win_rate_of(study, step) for step in study.run.step_names]
+        rates = [_win_rate_of(study, step) for step in map(step_name, study.run.steps)]
         assert has_line(above, rates)
         found = compared(study, "edge_jaccard_corrected")
         steps = sorted({b for _, b in found})
@@ -530,7 +536,7 @@ class TestBadTables:
             draw_overview(overview, InputTables([]), "run", "ioi3")
 
     def test_no_head_to_name_is_refused(self, own_study) -> None:
-        with pytest.raises(UserError, match=r"figures\.head_trajectories\.named"):
+        with pytest.raises(UserError, match=r"figures\.head_trajectories: named"):
             drawn(own_study, "head_trajectories", named=0)
 
     def test_tasks_measured_at_different_steps_have_no_shared_graph(self, own_study) -> None:

@@ -14,7 +14,7 @@ from matplotlib.colors import Colormap, Normalize
 from matplotlib.text import Text
 
 from timelapse.figures import style
-from timelapse.figures.axes import tick_name
+from timelapse.figures.style import tick_name
 
 SMALLEST, HIGH = 7.2, 0.2
 """The smallest size of numbers in cells, and the inches that a line of them needs."""

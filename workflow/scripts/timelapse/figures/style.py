@@ -161,3 +161,29 @@ def footnote(figure: Figure, words: str, left: float, up: float = 0.25) -> None:
 def line_handle(label: str, color: str, width: float, dashes: Dashes = "-") -> Line2D:
     """A legend entry that looks like a line."""
     return Line2D([], [], color=color, linewidth=width, linestyle=dashes, label=label)
+
+
+def name_ticks(axes: Axes, labels: Sequence[object], width: float) -> None:
+    """Label 0, 1, 2, ... on the x axis within `width` inches.
+
+    Long labels get smaller first; when that would make them illegible they stand upright, and the
+    axes' floor rises to give them room.
+    """
+    names = [tick_name(label) for label in labels]
+    longest = max(map(len, names))
+    fitting = 72 * width / len(names) / (longest + 0.6) / EMS_PER_CHARACTER
+    if fitting >= _SMALLEST_LEVEL:
+        axes.set_xticks(range(len(names)), names, size=min(fitting, TICK))
+        axes.tick_params(axis="x", length=0)
+    else:
+        size = max(SMALLEST, min(TICK, 72 * width / len(names) / 1.2))
+        axes.set_xticks(range(len(names)), names, size=size, rotation=90)
+        raise_floor(axes, (longest - 2) * EMS_PER_CHARACTER * size / 72)
+
+
+def tick_name(label: object) -> str:
+    """A label without needless decimals."""
+    return f"{label:g}" if isinstance(label, float) else str(label)
+
+
+_SMALLEST_LEVEL = 9.0

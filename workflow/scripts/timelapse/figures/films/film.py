@@ -5,18 +5,42 @@ drawn over a copy of it.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
+
+from matplotlib.artist import Artist
+from matplotlib.figure import Figure
 
 from timelapse.errors import UserError
 from timelapse.figures import style
-from timelapse.figures.axes import FilmDrawing
 from timelapse.figures.figure_tables import InputTables
 from timelapse.figures.films.registry import Film
 from timelapse.figures.header import Header, WinRateSeries
 from timelapse.figures.images import Frame, agg_canvas, rendered, write_png
-from timelapse.figures.metric_words import LOGIT_DIFFERENCE, MetricWords
+from timelapse.figures.options import LOGIT_DIFFERENCE, MetricWords
+
+
+@runtime_checkable
+class FilmDrawing(Protocol):
+    """An open figure over the steps of one table, whose artists are updated in place.
+
+    What `show` leaves must depend on the index alone, so that a picture is the same whether it is
+    drawn by itself or within a film.
+
+    Attributes:
+        figure: the figure; everything but `changing` stays as it is when it is opened.
+        steps: the steps that can be shown, ascending.
+        changing: the artists that `show` updates. They are drawn over all others, by their zorder
+            and in this order.
+    """
+
+    figure: Figure
+    steps: tuple[int, ...]
+    changing: Sequence[Artist]
+
+    def show(self, index: int) -> None:
+        """Bring the artists to the step number `index` of `steps`."""
 
 
 class FilmRenderer:

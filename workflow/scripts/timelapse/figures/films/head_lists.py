@@ -27,7 +27,7 @@ LISTED = 2.7
 class RankingDrawing:
     """Heads with the largest values: lines over the steps, and a list in their order at each step.
 
-    The other heads stay in sight as faint lines. See `axes.FilmDrawing`.
+    The other heads stay in sight as faint lines. See `film.FilmDrawing`.
     """
 
     def __init__(self, table: pa.Table, source: str | Path, *, ylabel: str, top: int = 7) -> None:
@@ -122,7 +122,7 @@ class Strip:
 
 
 class RolesDrawing:
-    """Which heads hold which role over the steps; see `axes.FilmDrawing`."""
+    """Which heads hold which role over the steps; see `film.FilmDrawing`."""
 
     def __init__(self, table: pa.Table, source: str | Path, *, top: int = 8) -> None:
         """

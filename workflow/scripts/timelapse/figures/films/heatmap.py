@@ -14,9 +14,9 @@ from matplotlib.axes import Axes
 from matplotlib.colors import CenteredNorm
 
 from timelapse.figures import style
-from timelapse.figures.axes import name_ticks, tick_name
 from timelapse.figures.cells import CellGrid, fitting_size, number
 from timelapse.figures.figure_tables import Key, pivot, where
+from timelapse.figures.style import name_ticks, tick_name
 from timelapse.stats import Z95
 
 NUMBERED = 8
@@ -27,7 +27,7 @@ _HEIGHT, _LEFT, _FLOOR, _GAP = 7.4, 1.0, 0.95, 0.35
 
 
 class HeatmapDrawing:
-    """An open heatmap; see `axes.FilmDrawing`.
+    """An open heatmap; see `film.FilmDrawing`.
 
     Attributes:
         grids: the cells of each panel.

@@ -17,8 +17,8 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FormatStrFormatter, LogLocator, NullLocator
 
 from timelapse.figures import style
-from timelapse.figures.axes import name_ticks
 from timelapse.figures.figure_tables import Key, Label, Pivot, pivot, where
+from timelapse.figures.style import name_ticks
 from timelapse.stats import Z95
 
 _HEIGHT, _LEFT, _FLOOR, _GAP = 7.2, 1.0, 0.85, 0.95
@@ -26,7 +26,7 @@ _HEIGHT, _LEFT, _FLOOR, _GAP = 7.2, 1.0, 0.85, 0.95
 
 
 class LineDrawing:
-    """A line over named places, with its 95 % band; see `axes.FilmDrawing`.
+    """A line over named places, with its 95 % band; see `film.FilmDrawing`.
 
     Attributes:
         line: the values.
@@ -97,7 +97,7 @@ class LineDrawing:
 
 
 class BarsDrawing:
-    """A bar with its 95 % interval for each named place; see `axes.FilmDrawing`.
+    """A bar with its 95 % interval for each named place; see `film.FilmDrawing`.
 
     Attributes:
         bars: the values.
@@ -162,7 +162,7 @@ class BarsDrawing:
 
 
 class CurvesDrawing:
-    """Several lines with their 95 % bands, in panels of one measure; see `axes.FilmDrawing`."""
+    """Several lines with their 95 % bands, in panels of one measure; see `film.FilmDrawing`."""
 
     def __init__(
         self,

@@ -1,7 +1,7 @@
 """Every film, declared once. Rules, the config and the tests read this.
 
 To add a film: an entry here, which names the table it reads and what draws it, and a test. A new
-kind of drawing is a class in a module of its own beside this one, see `axes.FilmDrawing`; it is
+kind of drawing is a class in a module of its own beside this one, see `film.FilmDrawing`; it is
 given the table, where that comes from, and by keyword the entry's `arguments`, its options and the
 tables of its `extras` that were measured. Nothing heavy is imported here.
 """
@@ -12,18 +12,18 @@ from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 from timelapse.errors import UserError
-from timelapse.figures.metric_words import MetricWords
 from timelapse.figures.options import (
     AttentionChangeOptions,
     CircuitOptions,
     FigureOptions,
     HeadRolesOptions,
+    MetricWords,
     checked_options,
 )
 
 if TYPE_CHECKING:
-    from timelapse.figures.axes import FilmDrawing
     from timelapse.figures.figure_tables import InputTables
+    from timelapse.figures.films.film import FilmDrawing
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ _SIDES = [(1, 0), (0, 1), (-1, 0), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1)]
 
 
 class ScatterDrawing:
-    """An open scatter plot; see `axes.FilmDrawing`.
+    """An open scatter plot; see `film.FilmDrawing`.
 
     Attributes:
         panels: the points of each panel.

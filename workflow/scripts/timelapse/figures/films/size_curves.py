@@ -21,7 +21,7 @@ _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
 
 class SizeCurvesDrawing:
-    """Curves over sizes of circuits; see `axes.FilmDrawing`.
+    """Curves over sizes of circuits; see `film.FilmDrawing`.
 
     Attributes:
         curves: every line with its measure and the number of its corruption.

@@ -10,7 +10,7 @@ from timelapse.figures import style
 from timelapse.figures.figure_tables import InputTables
 from timelapse.figures.header import write_heading
 from timelapse.figures.images import Frame, pixels
-from timelapse.figures.metric_words import LOGIT_DIFFERENCE, MetricWords
+from timelapse.figures.options import LOGIT_DIFFERENCE, MetricWords
 from timelapse.figures.overviews.registry import Overview
 
 

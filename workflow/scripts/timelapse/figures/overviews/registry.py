@@ -12,11 +12,11 @@ from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, Protocol
 
 from timelapse.errors import UserError
-from timelapse.figures.metric_words import MetricWords
 from timelapse.figures.options import (
     CircuitOptions,
     FigureOptions,
     HeadTrajectoriesOptions,
+    MetricWords,
     checked_options,
 )
 
@@ -199,7 +199,7 @@ _ALL = (
         title="What became of every head",
         caption="score: what corrupting all that the head writes does to the {metric};"
         " below 0 it helps",
-        drawing=_OVERVIEWS + "trajectories:trajectories_figure",
+        drawing=_OVERVIEWS + "step_lines:trajectories_figure",
         arguments={"ylabel": "score of the head ({unit}; below 0 it helps)"},
         options=HeadTrajectoriesOptions,
     ),
