@@ -20,6 +20,12 @@ def measuring(probe):
     return for_attempts(request)
 
 
+def code_of_metric(name):
+    """The code of a metric's functions, which may lie in a module of their own."""
+    metric = METRICS[name]
+    return code_digest(*filter(None, (metric.function, metric.linear_function)))
+
+
 def measurement(probe):
     """All that a probe's tables depend on besides its input; `sweep.Measurement` and the code."""
     declared, settings = PROBES[probe], settings_of(STUDY, probe)
@@ -49,6 +55,7 @@ def measurement(probe):
             "first": run.steps[0],
             "corruptions": SPECS[task].corruption_names,
             "metric": SPECS[task].metric,
+            "code": (common["code"], code_of_metric(SPECS[task].metric)),
         }
         if declared.compared:
             job["compared"] = run.compared

@@ -37,6 +37,7 @@ def library_files(source: str | Path) -> list[str]:
     return [os.path.relpath(path) for path in sorted(_closure(source))]
 
 
+@cache
 def code_digest(*sources: str | Path) -> str:
     """A digest of scripts and functions with all modules that they import; see `library_files`.
 
