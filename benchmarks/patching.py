@@ -35,10 +35,10 @@ from timelapse.models.embedded import word_tokenizer
 from timelapse.models.loading import load_tokenizer
 from timelapse.models.metric import LOGIT_DIFF, logit_difference
 from timelapse.models.prompts import Prompts
-from timelapse.probes.patching.clean_corrupted import paired_runs
 from timelapse.probes.patching.fast_decoder import Decoder
 from timelapse.probes.patching.fast_patching import SuffixPatcher
 from timelapse.probes.patching.grid import HEAD_SITES, POSITION_SITES, Cell
+from timelapse.probes.patching.hooked import paired_runs
 
 LENS = {
     "resid_pre": lens.get_act_patch_resid_pre,

@@ -23,11 +23,10 @@ from timelapse.errors import UserError
 from timelapse.models import hooks
 from timelapse.models.metric import LOGIT_DIFF, METRICS, PROBABILITY_DIFF, Metric, logit_difference
 from timelapse.models.prompts import Prompts
-from timelapse.probes.patching.clean_corrupted import PairedRuns, paired_runs
 from timelapse.probes.patching.fast_decoder import Decoder
 from timelapse.probes.patching.fast_patching import SuffixPatcher
 from timelapse.probes.patching.grid import HEAD_SITES, HOOKS, POSITION_SITES, Cell, shares
-from timelapse.probes.patching.hooked import HookedPatcher
+from timelapse.probes.patching.hooked import HookedPatcher, PairedRuns, paired_runs
 from timelapse.probes.patching.probe import fitting_patcher, patching
 from timelapse.tables import PATCHING
 

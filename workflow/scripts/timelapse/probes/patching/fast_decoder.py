@@ -19,7 +19,7 @@ from timelapse.models import hooks
 from timelapse.models.metric import Metric
 from timelapse.models.norms import Norm
 from timelapse.models.prompts import Prompts
-from timelapse.probes.patching.clean_corrupted import PairedRuns
+from timelapse.probes.patching.hooked import PairedRuns
 
 _TANH = partial(functional.gelu, approximate="tanh")
 _ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {

@@ -16,9 +16,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from timelapse.models import hooks
-from timelapse.probes.patching.clean_corrupted import PairedRuns
 from timelapse.probes.patching.fast_decoder import Decoder
 from timelapse.probes.patching.grid import HOOKS, POSITION_SITES, Cell
+from timelapse.probes.patching.hooked import PairedRuns
 from timelapse.probes.patching.suffix_attention import CorruptedAttention
 
 NUMBERS = {"cpu": 2**21, "cuda": 2**27}

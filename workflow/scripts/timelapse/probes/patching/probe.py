@@ -17,11 +17,10 @@ from transformer_lens.model_bridge import TransformerBridge
 
 from timelapse.models.metric import LOGIT_DIFF, Metric
 from timelapse.models.prompts import Prompts
-from timelapse.probes.patching.clean_corrupted import PairedRuns, paired_runs
 from timelapse.probes.patching.fast_decoder import Decoder
 from timelapse.probes.patching.fast_patching import SuffixPatcher
 from timelapse.probes.patching.grid import Cell, Row, all_rows, positions, shares
-from timelapse.probes.patching.hooked import HookedPatcher
+from timelapse.probes.patching.hooked import HookedPatcher, PairedRuns, paired_runs
 from timelapse.tables import PATCHING, without_step
 
 CHECKED = 2
