@@ -1,6 +1,7 @@
 """Arrows point one way: scripts -> figures | probes | circuits -> models -> tasks -> files."""
 
 import ast
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -62,3 +63,29 @@ def test_the_library_knows_nothing_of_snakemake() -> None:
             )
         ]
         assert not [name for name in modules if name.split(".")[0] == "snakemake"], path
+
+
+MODULES = [path for path in sorted(LIBRARY.rglob("*.py")) if path.name != "__init__.py"]
+MOST_LINES = 300
+
+
+def test_no_two_modules_have_one_name() -> None:
+    """`registry` alone, which says what its folder holds."""
+    names = Counter(path.stem for path in MODULES if path.stem != "registry")
+    assert [name for name, count in names.items() if count > 1] == []
+
+
+def test_no_two_classes_have_one_name() -> None:
+    classes: dict[str, list[str]] = {}
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                classes.setdefault(node.name, []).append(str(path.relative_to(LIBRARY)))
+    assert {name: paths for name, paths in classes.items() if len(paths) > 1} == {}
+
+
+def test_no_module_is_long() -> None:
+    lengths = {
+        str(path.relative_to(LIBRARY)): len(path.read_text().splitlines()) for path in MODULES
+    }
+    assert {path: n for path, n in lengths.items() if n > MOST_LINES} == {}

@@ -147,7 +147,7 @@ CHANGES = {
         {"attention": 2, "draw_film": 4},
     ),
     "the thresholds of the roles": (
-        appended(f"{LIBRARY}/probes/head_roles/roles.py"),
+        appended(f"{LIBRARY}/probes/head_roles/role_definitions.py"),
         {"head_roles": 2, "draw_film": 4} | {"draw_task_overview": 2},
     ),
     "the win rate": (

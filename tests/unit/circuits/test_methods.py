@@ -14,7 +14,7 @@ from timelapse.circuits.methods import METHODS, AblationKind, MethodSettings, me
 from timelapse.circuits.scoring import score_edges
 from timelapse.errors import UserError
 from timelapse.models.metric import LOGIT_DIFF
-from timelapse.probes import registry
+from timelapse.probes.probe_settings import Ablation, EdgesSettings
 from timelapse.provenance import SCRIPTS
 
 ROOT = SCRIPTS.parents[1]
@@ -57,16 +57,16 @@ def test_an_unknown_method_is_refused_with_the_names_of_those_there_are(
 
 
 def test_the_methods_of_the_config_are_those_that_there_are() -> None:
-    assert registry.EdgesSettings(methods=tuple(METHODS)).methods == tuple(METHODS)
+    assert EdgesSettings(methods=tuple(METHODS)).methods == tuple(METHODS)
     with pytest.raises(ValueError, match="Input should be 'EAP', 'EAP-IG'"):
-        registry.EdgesSettings(methods=("no such method",))
-    assert get_args(registry.Ablation) == get_args(AblationKind)
+        EdgesSettings(methods=("no such method",))
+    assert get_args(Ablation) == get_args(AblationKind)
 
 
 def test_what_a_method_reads_are_settings_of_the_config_and_of_methods() -> None:
     for method in METHODS.values():
         assert {*method.settings} <= {field.name for field in fields(MethodSettings)}
-        assert {*method.settings} <= registry.EdgesSettings.model_fields.keys()
+        assert {*method.settings} <= EdgesSettings.model_fields.keys()
         assert method.by_position == ("positions" in method.settings)
 
 

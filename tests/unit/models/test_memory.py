@@ -15,7 +15,7 @@ from timelapse.probes.attention import attention, first_attention
 from timelapse.probes.attention_patterns import needs
 from timelapse.probes.logit_diff import logit_diff
 from timelapse.probes.logit_diff import needs as logit_diff_needs
-from timelapse.probes.registry import AttentionSettings
+from timelapse.probes.probe_settings import AttentionSettings
 
 FULL = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nmore")
 

@@ -27,7 +27,7 @@ from timelapse.probes.attention import (
     moved,
 )
 from timelapse.probes.attention_patterns import WholePatterns, each_pattern, example_ids, needs
-from timelapse.probes.registry import AttentionSettings
+from timelapse.probes.probe_settings import AttentionSettings
 from timelapse.seeds import generator
 from timelapse.tables import ATTENTION, ATTENTION_CHANGE, ATTENTION_PATTERN
 from timelapse.tasks.spec import dataset_schema

@@ -33,14 +33,14 @@ from timelapse.probes.head_roles.name_movers import (
     mover_scores,
     needs,
 )
-from timelapse.probes.head_roles.probe import head_roles
 from timelapse.probes.head_roles.repeated_tokens import (
     ordinary_words,
     repeat_attention,
     repeat_scores,
     repeated_words,
 )
-from timelapse.probes.head_roles.roles import ROLES
+from timelapse.probes.head_roles.role_definitions import ROLES
+from timelapse.probes.head_roles.role_scores import head_roles
 from timelapse.running_mean import RunningMean
 from timelapse.tables import HEAD_ROLES
 

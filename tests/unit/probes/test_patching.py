@@ -27,7 +27,7 @@ from timelapse.probes.patching.fast_decoder import Decoder
 from timelapse.probes.patching.fast_patching import SuffixPatcher
 from timelapse.probes.patching.grid import HEAD_SITES, HOOKS, POSITION_SITES, Cell, shares
 from timelapse.probes.patching.hooked import HookedPatcher, PairedRuns, paired_runs
-from timelapse.probes.patching.probe import fitting_patcher, patching
+from timelapse.probes.patching.patching import fitting_patcher, patching
 from timelapse.tables import PATCHING
 
 ORACLES = {

@@ -9,7 +9,8 @@ import yaml
 from timelapse.circuits.graph import GraphShape
 from timelapse.models import device
 from timelapse.models.sources import read_config_json
-from timelapse.probes.registry import PROBES, EdgesSettings, Work
+from timelapse.probes.probe_settings import EdgesSettings
+from timelapse.probes.registry import PROBES, Work
 from timelapse.study.config_files import ConfigFiles, Layer
 from timelapse.study.resources import BATCH, Request, Requests, Size, for_attempts
 from timelapse.study.study import Study, read_study

@@ -17,7 +17,7 @@ from timelapse.files.parquet import write
 from timelapse.models.checkpoints import save_checkpoint
 from timelapse.models.embedded import word_tokenizer
 from timelapse.provenance import SCRIPTS
-from timelapse.verification.checks import SCHEMAS, fault_of
+from timelapse.verification.file_checks import SCHEMAS, fault_of
 from timelapse.verification.report import Command, Damage, Verified, report, verified
 
 FRAMES = [
@@ -26,7 +26,8 @@ FRAMES = [
 
 
 def win_rate(path: Path, step: int = 2) -> None:
-    row = {field.name: 1 for field in tables.WIN_RATE} | {"step": step}
+    row = {field.name: "x" if field.type == pa.string() else 1 for field in tables.WIN_RATE}
+    row["step"] = step
     path.parent.mkdir(parents=True, exist_ok=True)
     write(pa.Table.from_pylist([row], schema=tables.WIN_RATE), path)
 

@@ -15,6 +15,7 @@ UNCOUNTED = (
     "timelapse/models/run_sources.py",
     "timelapse/models/sources.py",
     "timelapse/probes/registry.py",
+    "timelapse/probes/probe_settings.py",
     "timelapse/circuits/methods.py",
     "timelapse/figures/films/registry.py",
     "timelapse/figures/overviews/registry.py",

@@ -31,7 +31,7 @@ from timelapse.circuits.size_curve import (
 )
 from timelapse.models.metric import Metric
 from timelapse.models.prompts import Prompts
-from timelapse.probes.registry import FaithfulnessSettings
+from timelapse.probes.probe_settings import FaithfulnessSettings
 from timelapse.seeds import generator
 from timelapse.stats import Interval, bootstrap_interval
 from timelapse.tables import CIRCUIT_QUALITY, FAITHFULNESS

@@ -11,7 +11,7 @@ from timelapse.circuits.scores import MeanScores, ScoresByPrompt
 from timelapse.errors import UserError
 from timelapse.models.metric import Metric
 from timelapse.models.prompts import Prompts
-from timelapse.probes.registry import EdgesSettings
+from timelapse.probes.probe_settings import EdgesSettings
 
 
 def score_edges(

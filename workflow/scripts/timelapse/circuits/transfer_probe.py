@@ -22,7 +22,7 @@ from timelapse.circuits.model_check import check_matches_model, graph_of
 from timelapse.circuits.score_tables import ScoredEdges
 from timelapse.models.metric import Metric
 from timelapse.models.prompts import Prompts
-from timelapse.probes.registry import Comparison
+from timelapse.probes.probe_settings import Comparison
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from timelapse.probes.attention_patterns import (
     each_pattern,
     example_ids,
 )
-from timelapse.probes.registry import AttentionSettings
+from timelapse.probes.probe_settings import AttentionSettings
 from timelapse.running_mean import RunningMean
 from timelapse.seeds import generator
 from timelapse.stats import bootstrap_interval, resampling_weights

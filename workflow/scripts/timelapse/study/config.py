@@ -11,7 +11,8 @@ from timelapse.figures.options import SECTIONS
 from timelapse.files.validation import Name, Seed, StrictModel, check_one_key
 from timelapse.models.run_sources import FineTuning
 from timelapse.models.sources import SOURCES, Folder, ModelSource
-from timelapse.probes.registry import PROBES, Comparison, EdgesSettings, ProbeSettings
+from timelapse.probes.probe_settings import Comparison, EdgesSettings, ProbeSettings
+from timelapse.probes.registry import PROBES
 
 
 class Activations(StrictModel):

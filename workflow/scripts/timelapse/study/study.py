@@ -12,7 +12,7 @@ from timelapse.files.messages import dotted
 from timelapse.files.validation import validate
 from timelapse.models.run_sources import RUN_SOURCES
 from timelapse.models.sources import SOURCES, EmbeddedModel
-from timelapse.probes.registry import EdgesSettings, ProbeSettings
+from timelapse.probes.probe_settings import EdgesSettings, ProbeSettings
 from timelapse.steps import Granularity
 from timelapse.study.checks import (
     circuit_size_errors,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from timelapse.paths import parse, target_of
-from timelapse.verification.checks import fault_of, is_result
+from timelapse.verification.file_checks import fault_of, is_result
 
 
 @dataclass(frozen=True)

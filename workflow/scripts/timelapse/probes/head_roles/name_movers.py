@@ -35,7 +35,7 @@ from timelapse.models.hooks import Recorder, last_logits
 from timelapse.models.norms import Norm
 from timelapse.models.prompts import Prompts
 from timelapse.probes.head_roles.repeated_tokens import answer_mentions, foil_mentions
-from timelapse.probes.head_roles.roles import NAME_MOVER, NEGATIVE_MOVER
+from timelapse.probes.head_roles.role_definitions import NAME_MOVER, NEGATIVE_MOVER
 from timelapse.running_mean import RunningMean
 
 MOVER_ROLES = (NAME_MOVER, NEGATIVE_MOVER)

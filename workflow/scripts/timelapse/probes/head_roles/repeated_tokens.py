@@ -23,7 +23,7 @@ from timelapse.errors import UserError
 from timelapse.models import hooks
 from timelapse.models.hooks import Recorder, last_logits
 from timelapse.models.prompts import Prompts
-from timelapse.probes.head_roles.roles import DUPLICATE_TOKEN, INDUCTION, PREVIOUS_TOKEN
+from timelapse.probes.head_roles.role_definitions import DUPLICATE_TOKEN, INDUCTION, PREVIOUS_TOKEN
 from timelapse.running_mean import RunningMean
 
 REPEAT_ROLES = (PREVIOUS_TOKEN, DUPLICATE_TOKEN, INDUCTION)

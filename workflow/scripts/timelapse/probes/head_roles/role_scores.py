@@ -14,7 +14,7 @@ from timelapse.activations.source import ActivationSource
 from timelapse.models.prompts import Prompts
 from timelapse.probes.head_roles.name_movers import MOVER_ROLES, inhibition_scores, mover_scores
 from timelapse.probes.head_roles.repeated_tokens import REPEAT_ROLES, repeat_scores, repeated_words
-from timelapse.probes.head_roles.roles import NAME_MOVER, ROLES, S_INHIBITION, Role
+from timelapse.probes.head_roles.role_definitions import NAME_MOVER, ROLES, S_INHIBITION, Role
 from timelapse.seeds import generator
 from timelapse.tables import HEAD_ROLES, without_step
 
