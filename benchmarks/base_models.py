@@ -36,8 +36,8 @@ from timelapse.models.loading import each_bridge, load_model, load_tokenizer  # 
 from timelapse.models.metric import LOGIT_DIFF  # noqa: E402
 from timelapse.models.prompts import Prompts, encode  # noqa: E402
 from timelapse.probes.head_roles import name_movers  # noqa: E402
-from timelapse.probes.head_roles.probe import head_roles  # noqa: E402
-from timelapse.probes.patching.probe import patching  # noqa: E402
+from timelapse.probes.head_roles.role_scores import head_roles  # noqa: E402
+from timelapse.probes.patching.patching import patching  # noqa: E402
 from timelapse.probes.win_rate import win_rate  # noqa: E402
 from timelapse.tasks.dataset import read_dataset, write_datasets  # noqa: E402
 from timelapse.tasks.spec import load_spec  # noqa: E402
