@@ -233,7 +233,7 @@ _ALL = (
         drawing=_OVERVIEWS + "matrices:transplant_figure",
         arguments={
             "prefix": "head_transplant:",
-            "unit": "share of the way to the {metric} of the source\n"
+            "unit": "share of the way to the source's {metric}\n"
             "(0 = this checkpoint, 1 = source)",
         },
     ),
