@@ -17,12 +17,11 @@ sys.path.insert(0, str(ROOT / "workflow" / "scripts"))
 
 from transformer_lens.config import TransformerBridgeConfig  # noqa: E402
 
-from timelapse.activations.cache import prompt_numbers  # noqa: E402
+from timelapse.activations.cache import numbers_per_prompt  # noqa: E402
 from timelapse.activations.keys import merge_needs, rows_in_whole_blocks  # noqa: E402
 from timelapse.probes.sweep_cached import all_needs  # noqa: E402
 from timelapse.study.config_files import ConfigFiles  # noqa: E402
 from timelapse.study.study import read_study  # noqa: E402
-from timelapse.tasks.spec import load_spec  # noqa: E402
 
 TASKS = 10
 LENGTH = 20
@@ -77,11 +76,9 @@ def activation_bytes() -> int:
         n_layers=12, n_heads=12, d_model=768, d_head=64, n_ctx=1024, d_vocab=50257, d_mlp=3072,
         architecture="GPT2LMHeadModel",
     )  # fmt: skip
-    sides = len(load_spec(ROOT / "tasks" / "ioi3.yaml").corruption_names)
     rows = rows_in_whole_blocks(study.probes["logit_diff"].prompts, study.activations.rows)
     numbers = sum(
-        prompt_numbers(need, config, LENGTH) * (1 if need.side == "clean" else sides)
-        for need in merge_needs(all_needs(config))
+        numbers_per_prompt(need, config, LENGTH) for need in merge_needs(all_needs(config))
     )
     return 4 * rows * numbers
 
