@@ -233,8 +233,7 @@ _ALL = (
         drawing=_OVERVIEWS + "matrices:transplant_figure",
         arguments={
             "prefix": "head_transplant:",
-            "unit": "share of the way to the source's {metric}\n"
-            "(0 = this checkpoint, 1 = source)",
+            "unit": "share of the way to the source's {metric}\n(0 = this checkpoint, 1 = source)",
         },
     ),
     Overview(
