@@ -33,11 +33,12 @@ MOST_WEIGHTS = 1e-6
 
 SAME = 1e-6
 """How far a number may be from the recorded one, as a share of the largest in its column."""
-OF_SHARES = 4e-6
-"""The same of tables of quotients: logits of 10 round by 1e-6, and are divided by differences of
-logits that may be smaller than 1."""
-SHARES = {"patching", "transfer"}
+OF_LOGITS = 4e-6
+"""The same of tables of differences of logits and of their quotients: logits of 10 round by 1e-6, and
+the differences between them, and their spread, may be smaller than 1."""
+DIFFERENCES_OF_LOGITS = {"win_rate", "patching", "faithfulness", "transfer"}
 OTHER_INTERVALS = {
+    "attention_change": "",
     "faithfulness": "",
     "circuit_quality": "",
     "transfer": "",
@@ -96,7 +97,7 @@ def test_every_number_of_a_table_is_the_recorded_one(measured: Path, table: str)
         now = now[now["of_task"] != "ambiguous3"]
     if table in OTHER_INTERVALS:
         recorded, now = (without_intervals(one, OTHER_INTERVALS[table]) for one in (recorded, now))
-    assert differences(recorded, now, OF_SHARES if table in SHARES else SAME) == []
+    assert differences(recorded, now, OF_LOGITS if table in DIFFERENCES_OF_LOGITS else SAME) == []
 
 
 def without_intervals(table: pd.DataFrame, measures: str) -> pd.DataFrame:

@@ -118,7 +118,7 @@ CHANGES = {
     "how figures look": (appended(f"{LIBRARY}/figures/style.py"), FILMS),
     "how heatmaps are drawn": (
         appended(f"{LIBRARY}/figures/films/heatmap.py"),
-        {"draw_film": 38},
+        {"draw_film": 20},
     ),
     "the attribution kernel": (
         appended(f"{LIBRARY}/circuits/attribution/eap.py"),

@@ -72,7 +72,9 @@ def files_under(folder: Path) -> set[str]:
     return {
         str(path.relative_to(folder.parents[2]))
         for path in folder.rglob("*")
-        if path.is_file() and "checkpoints" not in path.parts
+        if path.is_file()
+        and "checkpoints" not in path.parts
+        and path.name != ".snakemake_timestamp"
     }
 
 

@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-from job import start, without_pandas
+from job import start
 
 
 def main(smk):
-    without_pandas()
     from timelapse.activations.cache import report
     from timelapse.activations.cache_directory import FOLDER, GB, CacheDirectory
 
