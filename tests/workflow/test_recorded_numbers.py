@@ -34,8 +34,8 @@ MOST_WEIGHTS = 1e-6
 SAME = 1e-6
 """How far a number may be from the recorded one, as a share of the largest in its column."""
 OF_LOGITS = 4e-6
-"""The same of tables of differences of logits and of their quotients: logits of 10 round by 1e-6, and
-the differences between them, and their spread, may be smaller than 1."""
+"""The same of tables of differences of logits and of their quotients: logits of 10 round by 1e-6,
+and the differences between them, and their spread, may be smaller than 1."""
 DIFFERENCES_OF_LOGITS = {"win_rate", "patching", "faithfulness", "transfer"}
 OTHER_INTERVALS = {
     "attention_change": "",
