@@ -108,7 +108,11 @@ rule draw_film:
         "../workflow/scripts/draw_film.py"
 
 
+# The film, whose job writes all frames, is brought up to date first: then a frame is missing, or new.
 use rule draw_film as draw_frame with:
+    input:
+        tables=film_inputs,
+        film=ancient(paths.FILM),
     output:
         paths.FRAME,
     log:

@@ -55,7 +55,11 @@ def measurement(probe):
             "first": run.steps[0],
             "corruptions": SPECS[task].corruption_names,
             "metric": SPECS[task].metric,
-            "code": (common["code"], code_of_metric(SPECS[task].metric)),
+            "code": (
+                common["code"],
+                (declared.model, declared.first, declared.reads),
+                code_of_metric(SPECS[task].metric),
+            ),
         }
         if declared.compared:
             job["compared"] = run.compared

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from timelapse.provenance import SCRIPTS, fingerprint, library_files
+from timelapse.provenance import SCRIPTS, code_digest, fingerprint, library_files
 
 
 def modules(script: str) -> set[str]:
@@ -33,3 +33,8 @@ def test_a_fingerprint_depends_on_contents_and_values_not_on_places(tmp_path: Pa
     assert fingerprint([one], {"a": 1}) == fingerprint([same], {"a": 1})
     assert fingerprint([one], {"a": 1}) != fingerprint([other], {"a": 1})
     assert fingerprint([one], {"a": 1}) != fingerprint([one], {"a": 2})
+
+
+def test_another_function_of_the_same_module_is_other_code() -> None:
+    eap, eap_ig = (f"timelapse.circuits.attribution.eap:{name}" for name in ("eap", "eap_ig"))
+    assert code_digest(eap) != code_digest(eap_ig)

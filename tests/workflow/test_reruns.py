@@ -192,6 +192,25 @@ def test_one_picture_is_redrawn_alone_and_as_it_was(copy: Project) -> None:
     assert copy.planned(target) == {}
 
 
+def test_a_picture_asked_for_by_name_follows_the_options_of_its_film(copy: Project) -> None:
+    """The film's job writes it, and Snakemake keeps no notes of what is no output."""
+    target = f"{RUN}/ioi3/figures/circuit/step-000002.png"
+    before = (copy.folder / target).read_bytes()
+    copy.replace("config.yaml", "seed: 0", "seed: 0\nfigures: {circuit: {edges: 3}}")
+    assert copy.planned(target) == {"draw_film": 1}
+    assert copy.snakemake("--cores", "1", target).returncode == 0
+    assert (copy.folder / target).read_bytes() != before
+
+
+def test_a_picture_and_its_film_are_redrawn_in_one_command(copy: Project) -> None:
+    film, picture = f"{RUN}/ioi3/figures/circuit.gif", f"{RUN}/ioi3/figures/circuit/step-000002.png"
+    before = [(copy.folder / target).read_bytes() for target in (film, picture)]
+    for target in (film, picture):
+        copy.remove(target)
+    assert copy.snakemake("--cores", "1", film, picture).returncode == 0
+    assert [(copy.folder / target).read_bytes() for target in (film, picture)] == before
+
+
 def test_a_film_is_redrawn_as_it_was(copy: Project) -> None:
     target = f"{RUN}/ioi2/figures/stream.gif"
     before = (copy.folder / target).read_bytes()

@@ -288,3 +288,11 @@ def test_a_file_name_that_is_no_name_is_refused(write_task: Callable[..., Path],
     path = write_task(name=name)
     with pytest.raises(UserError, match="cannot be a task's name"):
         load_spec(path)
+
+
+@pytest.mark.parametrize("name", ["checkpoints", "figures"])
+def test_a_task_is_not_called_as_a_folder_of_its_run(
+    write_task: Callable[..., Path], name: str
+) -> None:
+    with pytest.raises(UserError, match="a folder of every run"):
+        load_spec(write_task(name=name))

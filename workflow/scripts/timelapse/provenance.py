@@ -43,7 +43,7 @@ def code_digest(*sources: str | Path) -> str:
     """A digest of scripts and functions with all modules that they import; see `library_files`.
 
     A rule has it among its params: Snakemake tracks no imported modules. Comments, docstrings and
-    layout do not count.
+    layout do not count; which functions of their modules are named does.
 
     Args:
         sources: scripts, or functions as `module:function`.
@@ -57,6 +57,8 @@ def code_digest(*sources: str | Path) -> str:
     digest = hashlib.blake2b(digest_size=16)
     for name in sorted(names):
         digest.update(f"{name} {_code(names[name])} ".encode())
+    functions = sorted(source for source in sources if isinstance(source, str))
+    digest.update(" ".join(functions).encode())
     return digest.hexdigest()
 
 

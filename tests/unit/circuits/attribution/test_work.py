@@ -79,7 +79,7 @@ def test_passes_run_the_tokens_from_the_corruption_on_and_the_others_once(
 ) -> None:
     """Seven sources have two more steps each along activations."""
     prompts = random_prompts(3, length=9, corrupted_from=4)
-    monkeypatch.setattr("timelapse.circuits.methods.prompts_at_once", lambda *_: 3)
+    monkeypatch.setattr("timelapse.circuits.attribution.batching.prompts_at_once", lambda *_: 3)
     with counted(gpt2, monkeypatch) as work:
         run(gpt2, prompts, method, steps)
     assert work.first_block == [3 * 4] + [3 * 5] * forward

@@ -21,7 +21,7 @@ from timelapse.activations.source import ActivationSpec
 from timelapse.models.checkpoints import WEIGHTS, digest, verify
 from timelapse.models.device import rounding
 from timelapse.models.prompts import Prompts
-from timelapse.provenance import SCRIPTS, fingerprint, library_files
+from timelapse.provenance import SCRIPTS, code_digest, fingerprint
 
 _LIBRARIES = ("torch", "transformers", "transformer-lens")
 _CODE = (
@@ -77,9 +77,7 @@ def block_key(
 @cache
 def _code() -> list[str]:
     """The code that makes activations: this library's, and the versions of what it calls."""
-    files = {file for root in _CODE for file in (root, *map(Path, library_files(root)))}
-    own = fingerprint(sorted(file.resolve() for file in files), None)
-    return [own, *(f"{library} {version(library)}" for library in _LIBRARIES)]
+    return [code_digest(*_CODE), *(f"{library} {version(library)}" for library in _LIBRARIES)]
 
 
 @dataclass(frozen=True)

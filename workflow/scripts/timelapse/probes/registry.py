@@ -26,7 +26,8 @@ parameter for, and returns a table for each of its `tables`, without the column 
 | `prepared` | what `Probe.prepare` returned |
 
 `Probe.prepare`, where a probe has one, is called once for all checkpoints of a part, with the same
-parameters; `bridge` and `source` are then those of the run's first checkpoint.
+parameters; `bridge` and `source` are then those of the run's first checkpoint if the probe has
+`first`, and else those of the part's first one, on which no result may depend.
 """
 
 from collections.abc import Callable, Mapping

@@ -15,6 +15,9 @@ from timelapse.tasks.document import Mistake, TaskDocument, filler_mistakes, rol
 from timelapse.tasks.roles import Block, assignments, blocks
 from timelapse.tasks.templates import Corruption, Layout, layouts
 
+RESERVED = ("checkpoints", "figures")
+"""What no task may be called: folders of a run that other rules write."""
+
 
 @dataclass(frozen=True)
 class TaskSpec:
@@ -90,6 +93,9 @@ def load_spec(path: str | Path) -> TaskSpec:
         problem = f"{source.stem!r} cannot be a task's name"
         remedy = "Rename the file with letters, digits and underscores, starting with a letter"
         raise UserError(source, "", problem, remedy)
+    if source.stem in RESERVED:
+        problem = f"a task cannot be called {source.stem!r}, which is a folder of every run"
+        raise UserError(source, "", problem, "Rename the file")
     document = validate(TaskDocument, read_yaml(source), lambda _: str(source))
     task_blocks, block_mistakes = blocks(document.roles, document.fillers)
     templates, errors = [], []

@@ -1,1 +1,1 @@
-"""Stage: verification. Is every file of a study what was written? Free of torch."""
+"""Whether every file of a study is what was written. Free of torch."""

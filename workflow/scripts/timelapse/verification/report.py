@@ -9,6 +9,9 @@ from pathlib import Path
 from timelapse.paths import parse, target_of
 from timelapse.verification.file_checks import fault_of, is_result
 
+MODEL_FOLDERS = ("model", "checkpoint")
+"""Kinds of `paths.Location` that are looked at as a whole."""
+
 
 @dataclass(frozen=True)
 class Damage:
@@ -59,7 +62,8 @@ def results_in(folder: Path) -> Iterator[Path]:
     for path in sorted(folder.iterdir()) if folder.is_dir() else []:
         if path.name.startswith("."):
             continue
-        if path.is_dir() and folder.name not in ("models", "checkpoints"):
+        location = parse(path)
+        if path.is_dir() and (location is None or location.kind not in MODEL_FOLDERS):
             yield from results_in(path)
         else:
             yield path
