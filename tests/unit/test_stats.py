@@ -37,7 +37,7 @@ def test_the_interval_has_the_spread_of_the_resamples_about_the_value() -> None:
 
 def test_an_interval_ends_where_the_quantity_does() -> None:
     values = np.concatenate([[0.9], np.linspace(0.5, 0.9, 11)])
-    assert bootstrap_interval(values, (0, 1)).high == 1
+    assert bootstrap_interval(values, (0.0, 1.0)).high == 1
     assert bootstrap_interval(values).high > 1
 
 

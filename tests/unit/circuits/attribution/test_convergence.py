@@ -37,6 +37,7 @@ def edge_errors(
     return np.array([abs(found[edge] - expected[edge]) for edge in expected])
 
 
+@pytest.mark.slow
 def test_along_inputs_the_edges_of_the_input_sum_to_the_whole_effect_of_the_corruption(
     bridge: TransformerBridge,
 ) -> None:
@@ -56,6 +57,7 @@ def test_along_inputs_the_edges_of_the_input_sum_to_the_whole_effect_of_the_corr
         assert fine == pytest.approx(coarse / 2, rel=0.1)
 
 
+@pytest.mark.slow
 def test_along_activations_the_edges_of_every_node_sum_to_its_exact_effect(
     bridge: TransformerBridge,
 ) -> None:
@@ -71,6 +73,7 @@ def test_along_activations_the_edges_of_every_node_sum_to_its_exact_effect(
     assert errors[3] == pytest.approx(errors[2] / 2, rel=0.1)
 
 
+@pytest.mark.slow
 def test_along_inputs_other_nodes_keep_an_error(bridge: TransformerBridge) -> None:
     """The path is that of the inputs: on it the other nodes do not go from clean to corrupted."""
     effects = node_effects(bridge, graph_shape(bridge), PROMPTS, "swap")
@@ -94,6 +97,7 @@ def test_an_edge_that_is_its_nodes_only_way_out_goes_to_exact_edge_patching(
     assert errors[2] == pytest.approx(errors[1] / 2, rel=0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["EAP-IG", "EAP-IG-activations"])
 def test_edges_come_nearer_to_exact_edge_patching_than_by_one_gradient_but_keep_an_error(
     boot: Boot, method: str

@@ -62,6 +62,7 @@ def test_scores_are_what_the_method_is_defined_to_be(
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-12 if exact else 2e-6)
 
 
+@pytest.mark.slow
 def test_the_edges_of_the_input_tend_to_what_corrupting_it_does(boot: Boot) -> None:
     """The completeness of integrated gradients along the input; the error falls as 1 / m.
 
@@ -80,6 +81,7 @@ def test_the_edges_of_the_input_tend_to_what_corrupting_it_does(boot: Boot) -> N
     assert 1e-9 < errors[1] < errors[0] / 3
 
 
+@pytest.mark.slow
 def test_a_nodes_edges_tend_to_what_corrupting_it_does(boot: Boot) -> None:
     """The same for the way along activations, node by node."""
     bridge = random_bridge(boot, gpt2_config())

@@ -25,9 +25,20 @@ from timelapse.circuits.search.acdc import acdc_circuit
 from timelapse.errors import UserError
 
 
+@pytest.mark.slow
 @MODELS
 @KINDS
 def test_it_keeps_the_edges_that_the_plain_loop_keeps(
+    boot: Boot, config: PretrainedConfig, kind: AblationKind
+) -> None:
+    keeps_the_edges_that_the_plain_loop_keeps(boot, config, kind)
+
+
+def test_it_keeps_the_edges_that_the_plain_loop_keeps_in_gpt2(boot: Boot) -> None:
+    keeps_the_edges_that_the_plain_loop_keeps(boot, gpt2_config(), "resample")
+
+
+def keeps_the_edges_that_the_plain_loop_keeps(
     boot: Boot, config: PretrainedConfig, kind: AblationKind
 ) -> None:
     bridge, buckets = random_bridge(boot, config), two_lengths()

@@ -93,7 +93,7 @@ def faithfulness(
 
     width = widths(shape, config.d_model, config.d_head)
     quality = {
-        "CMD": bootstrap_interval(area(FRACTIONS, np.abs(1 - kept)), bounds=(0, np.inf)),
+        "CMD": bootstrap_interval(area(FRACTIONS, np.abs(1 - kept)), bounds=(0.0, np.inf)),
         "CPR": bootstrap_interval(area(FRACTIONS, signed)),
         "minimality": _minimality(curve, shape, recovered),
         **{
@@ -148,7 +148,7 @@ def _minimality(
     if not len(without_node):
         return bootstrap_interval(np.full_like(curve.shares[:, place], np.nan))
     changes = np.abs(curve.shares[:, place, None] - recovered(without_node))
-    return bootstrap_interval(changes.min(-1), bounds=(0, np.inf))
+    return bootstrap_interval(changes.min(-1), bounds=(0.0, np.inf))
 
 
 def _without_each_node(circuit: Bool[np.ndarray, " edge"], shape: GraphShape) -> _Circuits:

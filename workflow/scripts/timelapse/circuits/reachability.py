@@ -9,7 +9,7 @@ from functools import cached_property, lru_cache
 from itertools import groupby
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Int, Shaped
 
 from timelapse.circuits.graph import GraphShape
 
@@ -34,7 +34,9 @@ class Stage:
     readers: slice
     n_shared: int
 
-    def block(self, kept: Mask) -> Bool[np.ndarray, "*circuit target source"]:
+    def block(
+        self, kept: Shaped[np.ndarray, "*circuit edge"]
+    ) -> Shaped[np.ndarray, "*circuit target source"]:
         """A view of the edges into these targets."""
         return kept[..., self.edges].reshape(*kept.shape[:-1], self.n_targets, self.n_sources)
 

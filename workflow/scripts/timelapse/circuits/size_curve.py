@@ -105,7 +105,7 @@ class Curve:
         """The summed weight of the smallest circuit that reaches a threshold; NaN if none does."""
         summed = np.append(self.circuits @ weights, np.nan)
         sizes = summed[first_reaching(self.shares, threshold)]
-        return bootstrap_interval(sizes, bounds=(0, weights.sum()))
+        return bootstrap_interval(sizes, bounds=(0.0, float(weights.sum())))
 
 
 def first_reaching(
@@ -145,4 +145,4 @@ def area(
 
     As in the MIB benchmark, whose curves also begin at the smallest fraction and not at zero.
     """
-    return np.trapezoid(values, fractions, axis=-1)
+    return np.asarray(np.trapezoid(values, fractions, axis=-1))

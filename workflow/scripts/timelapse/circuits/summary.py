@@ -189,7 +189,7 @@ def _rows(run: RunTables) -> list[dict[str, Any]]:
     for task in run.heads:
         labels = [label for _, label, *_ in run.labelled_heads(task)]
         for label in filter(None, LABELS):
-            count = _alone(labels.count(label))
+            count = _alone(float(labels.count(label)))
             rows.append(_row(run.run, task, f"heads:{label}", count))
     return rows
 

@@ -49,7 +49,7 @@ class WinRateSeries:
             )
 
 
-def percent(fraction: float) -> str:
+def percent(fraction: float | np.floating) -> str:
     """A stored fraction in whole percent; halves are rounded as if it had no float32 error."""
     return f"{100 * round(float(fraction), 6):.0f}"
 

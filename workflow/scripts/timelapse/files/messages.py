@@ -224,7 +224,7 @@ def _wrong_type(group: Sequence[ErrorDetails], value: Any, meaning: str) -> tupl
     return problem, _expected(meaning, f"Write {kinds[0]} here")
 
 
-def _short(number: float) -> str:
+def _short(number: int | float) -> str:
     whole = isinstance(number, float) and number.is_integer() and abs(number) < 1e15
     return shown(int(number) if whole else number)
 

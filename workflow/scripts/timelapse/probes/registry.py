@@ -130,9 +130,8 @@ class Probe:
 
 def _of_methods(settings: EdgesSettings, work: Work) -> float:
     """Forward passes of all methods that score edges."""
-    return work.corruptions * sum(
-        METHODS[method].passes(settings, work) for method in settings.methods
-    )
+    passes = (METHODS[method].passes(settings, work) for method in settings.methods)
+    return float(work.corruptions * sum(passes))
 
 
 def _functions_of_methods(settings: EdgesSettings) -> tuple[str, ...]:

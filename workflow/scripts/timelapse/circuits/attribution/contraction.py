@@ -113,7 +113,9 @@ def _contract_at(
     return contract(differences[:, :, -positions:][:, each, at][:, :, None], there[:, :, None])
 
 
-def at_labels(products: Float[Tensor, "*edge batch last_position"], masks: Masks) -> ByLabel:
+def at_labels(
+    products: Float[Tensor, "*edge batch last_position"], masks: Masks
+) -> dict[str, Float[Tensor, "*edge batch"]]:
     """Scores from products known position by position."""
     positions = products.shape[-1]
     parts = {label: (products * mask[:, -positions:]).sum(-1) for label, mask in masks.items()}

@@ -164,7 +164,7 @@ class _RemainingTerms:
     def add(
         self,
         group: _SourceGroup,
-        products: Sequence[Float[Tensor, "target copy_batch last_position"]],
+        products: Sequence[Float[Tensor, "_target copy_batch _last_position"]],
         masks: Masks,
     ) -> None:
         """Add what a group's sources do to the targets downstream of them, the last ones of all."""

@@ -116,7 +116,7 @@ def products(
     return a @ np.swapaxes(b, -1, -2)
 
 
-def ratio(above: np.ndarray, below: np.ndarray | float) -> np.ndarray:
+def ratio(above: np.ndarray | float, below: np.ndarray | float) -> np.ndarray:
     """The quotient in float64, NaN where it is not defined."""
     above, below = np.broadcast_arrays(np.asarray(above, float), np.asarray(below, float))
     return np.divide(above, below, out=np.full(below.shape, np.nan), where=below != 0)

@@ -115,7 +115,7 @@ def chance_jaccard(
     spread = spread + 2.0 * help_a * hinder_a * help_b * hinder_b
     variance = spread / (n_edges**2 * max(n_edges - 1, 1))
     rest = sizes - mean
-    return ratio(mean, rest) + ratio(sizes * variance, rest**3)
+    return np.asarray(ratio(mean, rest) + ratio(sizes * variance, rest**3))
 
 
 def edge_flips(a: Circuits, b: Circuits) -> Counts:

@@ -226,7 +226,7 @@ class _Pass:
 
         def give(
             projected: Float[Tensor, "read batch some d_head"], which: Int[np.ndarray, "row head"]
-        ) -> Float[Tensor, "row position head d_head"]:
+        ) -> Float[Tensor, "_row position head d_head"]:
             chosen = projected.index_select(0, self._indices(which).flatten())
             rows = chosen.unflatten(0, which.shape).permute(0, 2, 3, 1, 4).flatten(0, 1)
             if rows.shape[1] == n_positions:

@@ -123,9 +123,9 @@ def width_of(part: float) -> float:
 def sign_handles() -> list[Line2D]:
     """What the colours stand for, as entries of a legend."""
     return [
-        style.line_handle("helps (score < 0)", style.BLUE, 3),
-        style.line_handle("hurts (score > 0)", style.ORANGE, 3),
-        style.line_handle("95 % interval includes 0", style.MUTED, 3),
+        style.line_handle("helps (score < 0)", style.BLUE, 3.0),
+        style.line_handle("hurts (score > 0)", style.ORANGE, 3.0),
+        style.line_handle("95 % interval includes 0", style.MUTED, 3.0),
     ]
 
 

@@ -65,7 +65,7 @@ class GraphPanel:
         self._names: list[Text] = []
         self._roles: list[Text] = []
         self._letters: list[Text] = []
-        self._write(axes, narrow=wide < NAME_WIDE)
+        self._write(axes, narrow=bool(wide < NAME_WIDE))
         self._nothing = axes.text(
             0.5,
             0.5,

@@ -138,10 +138,10 @@ def shared_graph_figure(
         " share of the task's largest; of both tasks' shares the larger",
         [
             *(
-                style.line_handle(f"{task} only", color, 3, dashes)
+                style.line_handle(f"{task} only", color, 3.0, dashes)
                 for task, (color, dashes) in zip(pair, ALONE, strict=True)
             ),
-            style.line_handle("both", BOTH[0], 3),
+            style.line_handle("both", BOTH[0], 3.0),
             *(
                 style.line_handle(f"{100 * part:.0f} % of the largest", style.INK, width_of(part))
                 for part in (0.1, 0.5, 1.0)

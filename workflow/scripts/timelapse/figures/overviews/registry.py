@@ -9,7 +9,7 @@ inches at its top for title and caption. Nothing heavy is imported here.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pkgutil import resolve_name
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from timelapse.errors import UserError
 from timelapse.figures.options import (
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from timelapse.figures.figure_tables import InputTables
 
 
+@runtime_checkable
 class EvaluatedRun(Protocol):
     """What must be known of a run to say which overviews it has.
 
