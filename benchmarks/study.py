@@ -40,6 +40,10 @@ COPIED = ("Snakefile", "config.yaml", "rules", "workflow", "tasks", "profiles", 
 """What a study needs; `models` is the shipped base model."""
 
 
+OVERVIEWS = {"draw_run_overview": "draw_overview", "draw_task_overview": "draw_overview"}
+"""Rules that share a script and a folder of benchmarks."""
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cores", default="2")
@@ -162,7 +166,7 @@ def recorded_jobs(project: Path) -> list[dict[str, object]]:
         if path.is_file():
             record = json.loads(path.read_text())
             jobs[record["log"][0]] = {
-                "rule": record["rule"],
+                "rule": OVERVIEWS.get(record["rule"], record["rule"]),
                 "start": record["starttime"],
                 "end": record["endtime"],
             }
