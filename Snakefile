@@ -10,6 +10,7 @@ resource_scopes:
 
 
 include: "rules/common.smk"
+include: "rules/inputs.smk"
 include: "rules/datasets.smk"
 include: "rules/models.smk"
 include: "rules/activations.smk"

@@ -1,14 +1,4 @@
 # The circuits of a run on a task: compared with each other, and written for other tools.
-def other_tasks(run, task):
-    return [other for other in run.evaluate if other != task]
-
-
-def samples_of(wildcards, tasks, steps):
-    """The edges of some tasks at some steps prompt by prompt."""
-    run = run_of(wildcards)
-    return [file for task in tasks for file in run.tables("edge_samples", task, steps)]
-
-
 rule compare:
     input:
         edges=lambda wildcards: run_of(wildcards).tables(

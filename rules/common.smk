@@ -51,8 +51,9 @@ if not workflow.subprocess_exec:
     os.environ[SNAKEMAKE] = str(os.getpid())
 
 # Scripts read here, and not among their params, what no result depends on.
-os.environ["TIMELAPSE_STORE"] = STUDY.store
-os.environ["TIMELAPSE_CACHE_GB"] = str(STUDY.activations.cap_gb)
+os.environ.update(
+    TIMELAPSE_STORE=STUDY.store, TIMELAPSE_CACHE_GB=str(STUDY.activations.cap_gb)
+)
 # glibc would give the memory of large tensors back after each use, and clear it for the next.
 os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", "8000000000")
 os.environ.setdefault("MALLOC_MMAP_THRESHOLD_", "4000000000")

@@ -1,97 +1,12 @@
 # Measurements of checkpoints on tasks. Every probe of timelapse/probes/registry.py has its rule
 # here; a job measures the checkpoints of a part and writes a file for each table.
-CACHED = "timelapse.probes.sweep_cached:CachedActivations"
-
-
-def filled(probe):
-    """The files of the tables that a probe fills in this study."""
-    settings = settings_of(STUDY, probe)
-    return {name: paths.table(name) for name in PROBES[probe].filled(settings)}
-
-
-def measuring(probe):
-    """Memory and minutes of a probe's jobs."""
-
-    def request(wildcards):
-        run = run_of(wildcards)
-        steps = run.part(probe, wildcards.task, wildcards.part).steps
-        return REQUESTS.probe(probe, run, wildcards.task, len(steps))
-
-    return for_attempts(request)
-
-
-def code_of_metric(name):
-    """The code of a metric's functions, which may lie in a module of their own."""
-    metric = METRICS[name]
-    return code_digest(*filter(None, (metric.function, metric.linear_function)))
-
-
-def measurement(probe):
-    """All that a probe's tables depend on besides its input; `sweep.Measurement` and the code."""
-    declared, settings = PROBES[probe], settings_of(STUDY, probe)
-    sources = [declared.function, declared.prepare, declared.needs]
-    sources += [CACHED] if declared.needs else []
-    common = {
-        "probe": probe,
-        "settings": settings.model_dump(mode="json"),
-        "seed": STUDY.seed,
-        "compute": STUDY.compute.model_dump(),
-        "code": code_digest(
-            SCRIPTS / "probe.py", *filter(None, sources), *declared.code(settings)
-        ),
-    }
-    if declared.needs:
-        kept = ("dtype", "rows")
-        common["activations"] = {key: getattr(STUDY.activations, key) for key in kept}
-    if declared.reads:
-        common["method"] = METHOD
-
-    def of_job(wildcards):
-        run, task = run_of(wildcards), wildcards.task
-        job = {
-            **common,
-            "task": task,
-            "steps": run.part(probe, task, wildcards.part).steps,
-            "first": run.steps[0],
-            "corruptions": SPECS[task].corruption_names,
-            "metric": SPECS[task].metric,
-            "code": (
-                common["code"],
-                (declared.model, declared.first, declared.reads),
-                code_of_metric(SPECS[task].metric),
-            ),
-        }
-        if declared.compared:
-            job["compared"] = run.compared
-        if probe == "edges" and task in run.controls:
-            job["settings"] = {**common["settings"], "methods": [METHOD]}
-        return job
-
-    return of_job
-
-
-def circuits_of_all_tasks(wildcards):
-    """The edges of the checkpoints that are compared, on every task of their run."""
-    run = run_of(wildcards)
-    return [
-        file
-        for task in run.evaluate
-        for file in run.tables("edges", task, run.compared)
-    ]
-
-
-def samples_of_part(wildcards):
-    """The edges of a part's checkpoints prompt by prompt."""
-    run = run_of(wildcards)
-    steps = run.part("transfer", wildcards.task, wildcards.part).steps
-    return run.tables("edge_samples", wildcards.task, steps)
-
-
 # What the rules below have in common; by itself it makes nothing.
 rule measure:
     input:
         checkpoints=paths.CHECKPOINTS,
         dataset=paths.fill(paths.DATASET, split="test"),
+    log:
+        "logs/measure.log",
     conda:
         "../envs/torch.yaml"
     threads: 1

@@ -1,19 +1,4 @@
 # What has become of a run: in words, and as pages of `snakemake --report`.
-def with_repeats(wildcards):
-    """The run and those that are like it but for the seed."""
-    run = run_of(wildcards)
-    return [run, *(STUDY.runs[repeat] for repeat in run.repeats)]
-
-
-def of_repeats(pattern):
-    """The files of a task of a run and its repeats."""
-    return lambda wildcards: [
-        paths.fill(pattern, run=run.name, task=task)
-        for run in with_repeats(wildcards)
-        for task in run.evaluate
-    ]
-
-
 rule summarise:
     input:
         comparisons=of_repeats(paths.COMPARISON),
