@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 from projects import Project, new_project
 
+pytestmark = pytest.mark.slow
+
 DATASET = "results/datasets/ioi3/test.parquet"
 
 

@@ -4,7 +4,10 @@ import shlex
 import subprocess
 from pathlib import Path
 
+import pytest
 from projects import Project
+
+pytestmark = pytest.mark.slow
 
 RUN = "results/runs/tiny"
 FLIPPED = (

@@ -10,6 +10,8 @@ from projects import CONFIG, ROOT, RUN, Project
 
 from timelapse.probes.registry import PROBES, SCHEMAS
 
+pytestmark = pytest.mark.slow
+
 PARTS = {
     "run": ["000000-000004"],
     2: ["000000-000002", "000004"],

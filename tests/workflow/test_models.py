@@ -16,6 +16,8 @@ from timelapse.models.checkpoints import save_checkpoint
 from timelapse.models.embedded import new_model, word_tokenizer
 from timelapse.tasks.spec import load_spec
 
+pytestmark = pytest.mark.slow
+
 FOLDER_STUDY = """\
 models:
   local: {folder: given/model}
@@ -64,7 +66,6 @@ def test_runs_with_one_recipe_do_not_disturb_each_other(fresh: Callable[[str], P
     assert not list((project.folder / ".cache/timelapse/training").iterdir())
 
 
-@pytest.mark.slow
 def test_a_workflow_killed_while_it_trains_ends_as_if_undisturbed(
     finished: Project, fresh: Callable[[str], Project]
 ) -> None:

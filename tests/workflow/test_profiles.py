@@ -12,6 +12,8 @@ from fake_slurm import FakeSlurm, Submission
 from gpu_rules import GPU_RULES, TRAINING
 from projects import ROOT, Project
 
+pytestmark = pytest.mark.slow
+
 PROFILES = {
     path.parent.name: yaml.safe_load(path.read_text())
     for path in sorted(ROOT.glob("profiles/*/config.yaml"))

@@ -89,6 +89,7 @@ def targets() -> list[str]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("table", TABLES)
 def test_every_number_of_a_table_is_the_recorded_one(measured: Path, table: str) -> None:
     recorded = pd.read_parquet(RECORD / "tables" / f"{table}.parquet")

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 from projects import CONFIG, Project, new_project
 
+pytestmark = pytest.mark.slow
+
 RUN = "results/runs/tiny"
 TARGETS = (f"{RUN}/training.parquet", f"{RUN}/ioi3/logit_diff/000000-000004.parquet")
 
 
-@pytest.mark.slow
 def test_two_studies_at_once_end_like_undisturbed_ones(finished: Project, tmp_path: Path) -> None:
     store = tmp_path / "the store"
     config = f"{CONFIG}store: {store}\n"
