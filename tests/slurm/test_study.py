@@ -188,7 +188,7 @@ def _jobs(cluster: Cluster) -> list[Job]:
 
 def _begun(project: Project, rule: str) -> list[str]:
     """The jobs of a rule that have written something."""
-    logs = (project.folder / "logs/slurm").glob(f"rule_{rule}_*/**/*.log")
+    logs = (project.folder / "logs/slurm").glob(f"rule_{rule}/**/*.log")
     return [log.stem for log in logs if log.stat().st_size]
 
 
