@@ -138,8 +138,8 @@ def test_the_training_state_is_gone_when_the_training_is_done(finished: Project)
 def test_the_store_reports_what_it_holds_and_serves_a_probe_that_runs_again(copy: Project) -> None:
     before = _reported(copy)
     held = list((copy.folder / ".cache/timelapse/activations").rglob("*.safetensors"))
-    assert before["entries"] == str(len(held)) == str(2 * len(STEPS))
-    # Probes that run at once may miss the same entry: there can be more misses than entries.
+    assert before["files"] == str(len(held)) == str(2 * len(STEPS))
+    # Probes that run at once may miss the same file: there can be more misses than files.
     assert int(before["misses"]) >= len(held)
     assert int(before["hits"].split()[0]) > 0
     table = f"{RUN}/ioi3/logit_diff/000000-000004.parquet"
@@ -148,7 +148,7 @@ def test_the_store_reports_what_it_holds_and_serves_a_probe_that_runs_again(copy
     assert copy.snakemake("--cores", "1", table).returncode == 0
     after = _reported(copy)
     assert (copy.folder / table).read_bytes() == measured
-    assert (after["entries"], after["misses"]) == (before["entries"], before["misses"])
+    assert (after["files"], after["misses"]) == (before["files"], before["misses"])
     assert int(after["hits"].split()[0]) > int(before["hits"].split()[0])
 
 
