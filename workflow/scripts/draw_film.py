@@ -12,6 +12,7 @@ def main(smk):
     from timelapse.figures.films.registry import film_named
     from timelapse.figures.images import write_gif
     from timelapse.figures.options import MetricWords
+    from timelapse.steps import step_name
 
     film = film_named(smk.wildcards.film)
     renderer = FilmRenderer(
@@ -32,7 +33,7 @@ def main(smk):
     for step in smk.params.job["steps"]:
         pictures.append(renderer.draw(step))
         for suffix in film.suffixes:
-            frame = folder / f"step-{step:06d}.{suffix}"
+            frame = folder / f"step-{step_name(step)}.{suffix}"
             unfinished = frame.with_name(f".{frame.name}")
             renderer.write_frame(step, unfinished, pictures[-1])
             unfinished.replace(frame)
